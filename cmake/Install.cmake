@@ -1,0 +1,48 @@
+# `cmake --install build` puts the server, its manual pages and the systemd units under the prefix; `ninja -C build package` makes a Debian
+# package, which adds the default configuration, the log rotation and the maintainer scripts.
+if(NOT TARGET fivefold)
+  return()
+endif()
+include(GNUInstallDirs)
+
+install(TARGETS fivefold RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR} COMPONENT server)
+install(FILES packaging/fivefold.1 DESTINATION ${CMAKE_INSTALL_MANDIR}/man1 COMPONENT server)
+install(FILES packaging/fivefold.toml.5 DESTINATION ${CMAKE_INSTALL_MANDIR}/man5 COMPONENT server)
+install(FILES README.md packaging/copyright DESTINATION ${CMAKE_INSTALL_DATADIR}/doc/fivefold COMPONENT server)
+
+# The units name /usr/bin/fivefold and the scripts speak to dpkg: they belong to the package alone.
+set(package_files COMPONENT debian EXCLUDE_FROM_ALL)
+install(FILES packaging/fivefold.service DESTINATION /lib/systemd/system ${package_files})
+install(FILES packaging/fivefold.socket DESTINATION ${CMAKE_INSTALL_DATADIR}/doc/fivefold/examples ${package_files})
+install(FILES packaging/fivefold.toml DESTINATION /etc/fivefold ${package_files})
+install(FILES packaging/fivefold.logrotate DESTINATION /etc/logrotate.d RENAME fivefold ${package_files})
+install(FILES packaging/welcome.html DESTINATION ${CMAKE_INSTALL_DATADIR}/fivefold ${package_files})
+install(DIRECTORY DESTINATION /usr/lib/cgi-bin ${package_files})
+
+# DESTDIR staging, so that the absolute paths above stay inside the package.
+set(CPACK_GENERATOR DEB)
+set(CPACK_SET_DESTDIR ON)
+set(CPACK_INSTALL_PREFIX /usr)
+set(CPACK_INSTALL_CMAKE_PROJECTS "${CMAKE_BINARY_DIR};fivefold;server;/;${CMAKE_BINARY_DIR};fivefold;debian;/")
+set(CPACK_INSTALL_DEFAULT_DIRECTORY_PERMISSIONS OWNER_READ OWNER_WRITE OWNER_EXECUTE GROUP_READ GROUP_EXECUTE WORLD_READ WORLD_EXECUTE)
+set(CPACK_STRIP_FILES ON)
+set(CPACK_PACKAGE_NAME fivefold)
+set(CPACK_PACKAGE_VENDOR "Fivefold")
+set(CPACK_PACKAGE_CONTACT "Fivefold developers <fivefold@packages.invalid>")
+set(CPACK_PACKAGE_DESCRIPTION_SUMMARY "${PROJECT_DESCRIPTION}")
+set(CPACK_DEBIAN_PACKAGE_DESCRIPTION
+    "Fivefold sends files and starts CGI programs. Which way a program runs is\none word of its configuration, so the same code can be moved from one\nexecution model to another.")
+set(CPACK_PACKAGE_VERSION ${PROJECT_VERSION})
+set(CPACK_DEBIAN_FILE_NAME DEB-DEFAULT)
+set(CPACK_DEBIAN_PACKAGE_RELEASE 1)
+set(CPACK_DEBIAN_PACKAGE_SECTION httpd)
+set(CPACK_DEBIAN_PACKAGE_PRIORITY optional)
+set(CPACK_DEBIAN_PACKAGE_SHLIBDEPS ON)
+set(CPACK_DEBIAN_PACKAGE_DEPENDS "base-passwd, init-system-helpers (>= 1.52)")
+set(CPACK_DEBIAN_PACKAGE_SUGGESTS "logrotate, perl, python3")
+set(CPACK_DEBIAN_PACKAGE_PROVIDES "httpd, httpd-cgi")
+set(CPACK_DEBIAN_PACKAGE_CONTROL_STRICT_PERMISSION ON)
+set(CPACK_DEBIAN_PACKAGE_CONTROL_EXTRA
+    ${CMAKE_SOURCE_DIR}/packaging/debian/conffiles ${CMAKE_SOURCE_DIR}/packaging/debian/postinst
+    ${CMAKE_SOURCE_DIR}/packaging/debian/prerm ${CMAKE_SOURCE_DIR}/packaging/debian/postrm)
+include(CPack)

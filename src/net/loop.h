@@ -1,0 +1,119 @@
+#pragma once
+// One event loop: a thread's worth of connections, timers and coroutines. Objects belong to one loop; loops talk by posting.
+#include <functional>
+#include <memory>
+
+#include "net/task.h"
+#include "net/timer.h"
+
+namespace boost::asio {
+class io_context;
+}
+
+namespace fivefold::net {
+
+class Loop {
+ public:
+  explicit Loop(unsigned index);
+  ~Loop();
+  Loop(const Loop&) = delete;
+  Loop& operator=(const Loop&) = delete;
+
+  // Runs until stop(). Called by the thread that is to be this loop.
+  void run();
+  // From any thread.
+  void stop();
+  void post(std::function<void()> work);
+
+  unsigned index() const { return index_; }
+  TimerWheel& timers() { return *timers_; }
+  // The time this turn of the loop began to run its handlers, or a little later; cheap.
+  TimePoint now() const { return Clock::now(); }
+  boost::asio::io_context& context() { return *context_; }
+
+ private:
+  unsigned index_;
+  std::unique_ptr<boost::asio::io_context> context_;
+  std::unique_ptr<TimerWheel> timers_;
+};
+
+// co_await sleep_until(loop, at).
+class [[nodiscard]] Sleep {
+ public:
+  Sleep(Loop& loop, TimePoint at);
+  bool await_ready() const { return false; }
+  void await_suspend(std::coroutine_handle<> awaiting) {
+    awaiting_ = awaiting;
+    timer_.set(at_);
+  }
+  void await_resume() const {}
+
+ private:
+  static void fire(void* self) { static_cast<Sleep*>(self)->awaiting_.resume(); }
+  Timer timer_;
+  TimePoint at_;
+  std::coroutine_handle<> awaiting_;
+};
+inline Sleep sleep_until(Loop& loop, TimePoint at) { return Sleep(loop, at); }
+
+// A one-waiter event on one loop: wait() suspends until set() (at once if already set). set() resumes the waiter from the top
+// of the loop, never inside the caller.
+class Event {
+ public:
+  explicit Event(Loop& loop) : loop_(loop), shared_(std::make_shared<Shared>()) {}
+  ~Event() { shared_->waiter = nullptr; }
+  Event(const Event&) = delete;
+  Event& operator=(const Event&) = delete;
+
+  void set();
+  bool is_set() const { return shared_->set; }
+  void reset() { shared_->set = false; }
+
+  struct [[nodiscard]] Wait {
+    Event& event;
+    bool await_ready() const { return event.shared_->set; }
+    void await_suspend(std::coroutine_handle<> awaiting) { event.shared_->waiter = awaiting; }
+    void await_resume() const {}
+    ~Wait() { event.shared_->waiter = nullptr; }
+  };
+  Wait wait() { return Wait{*this}; }
+
+ private:
+  struct Shared {
+    bool set = false;
+    std::coroutine_handle<> waiter;
+  };
+  Loop& loop_;
+  std::shared_ptr<Shared> shared_;
+};
+
+// Many tasks with one owner: each runs until it ends; those still running when the group is destroyed are destroyed with it.
+class TaskGroup {
+ public:
+  TaskGroup() = default;
+  ~TaskGroup();
+  TaskGroup(const TaskGroup&) = delete;
+  TaskGroup& operator=(const TaskGroup&) = delete;
+
+  void start(Task<void> task);
+  std::size_t size() const { return size_; }
+  // Called (from the top of the loop or from a task's end) whenever the group becomes empty.
+  void on_empty(std::function<void()> callback) { on_empty_ = std::move(callback); }
+
+  struct Node {
+    Node* previous = nullptr;
+    Node* next = nullptr;
+    std::coroutine_handle<> handle;
+  };
+
+ private:
+  friend struct GroupRunner;
+  void link(Node& node);
+  void unlink(Node& node);
+  Node* first_ = nullptr;
+  std::size_t size_ = 0;
+  bool destroying_ = false;
+  std::function<void()> on_empty_;
+};
+
+}  // namespace fivefold::net
