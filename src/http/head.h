@@ -21,6 +21,7 @@ struct HeadLimits {
   std::size_t line = 8192;      // the request line; over it is 414
   std::size_t head = 32768;     // everything up to the empty line; over it is 431
   std::size_t fields = 100;     // number of fields; over it is 431
+  std::size_t field = 8192;     // one field's line; over it is 431
 };
 
 // A parsed request head. All views point into the parsed bytes; the owner of those bytes keeps them until the exchange ends.
@@ -29,7 +30,8 @@ struct Head {
   std::string_view method_text;
   TargetForm form = TargetForm::origin;
   std::string_view target;       // as received
-  std::string_view raw_path;     // the path of the target, still percent-encoded; "/" for an empty one
+  std::string_view raw_path;     // the path of the target, still percent-encoded; "/" for an empty one; the whole target
+                                 // (which normalize_path refuses) of the authority and asterisk forms
   std::string_view query;        // after the first '?', undecoded; empty when none
   bool has_query = false;
   std::string_view host;         // validated host without port; of the absolute form if there is one (RFC 9112 3.2.2); may be empty on 1.0
@@ -62,11 +64,18 @@ class HeadParser {
   // Fills `head` (its vectors are reused). Remembers how far it has searched, so that a head arriving byte by byte
   // costs linear time; reset() starts the next head.
   Result<ParsedHead> parse(std::string_view bytes, Head& head);
-  void reset() { scanned_ = 0; }
+  // A head that was found whole resets by itself.
+  void reset() { scanned_ = line_start_ = lines_ = 0; }
 
  private:
+  // The end of the head after its empty line; 0 when that has not come yet.
+  Result<std::size_t> scan(std::string_view bytes, Head& head);
+  std::size_t line_limit() const { return lines_ == 0 ? limits_.line : limits_.field; }
+
   HeadLimits limits_;
-  std::size_t scanned_ = 0;
+  std::size_t scanned_ = 0;      // everything before it has been looked at
+  std::size_t line_start_ = 0;   // of the line that scanned_ is in
+  std::size_t lines_ = 0;        // whole lines before line_start_
 };
 
 }  // namespace fivefold::http

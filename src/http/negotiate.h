@@ -17,4 +17,12 @@ struct AcceptedCodings {
 
 AcceptedCodings parse_accept_encoding(std::string_view value);
 
+// The weight the client gives each coding, in thousandths (RFC 9110 section 12.4.2); 0: not wanted.
+struct CodingWeights {
+  std::uint16_t gzip = 0, br = 0, zstd = 0;
+  std::uint16_t of(Coding coding) const;
+};
+
+CodingWeights parse_coding_weights(std::string_view value);
+
 }  // namespace fivefold::http
