@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <array>
+#include <cstdint>
+#include <iterator>
 
 #include "base/text.h"
 
@@ -13,7 +15,7 @@ struct SuffixType {
   std::string_view type;
 };
 
-// Sorted by suffix, for binary search.
+// Sorted by suffix, for the reader.
 constexpr SuffixType kTypes[] = {
     {"3g2", "video/3gpp2"},
     {"3gp", "video/3gpp"},
@@ -228,6 +230,27 @@ constexpr std::string_view kUnknown = "application/octet-stream";
 constexpr std::size_t kLongestSuffix =
     std::ranges::max(kTypes, {}, [](const SuffixType& row) { return row.suffix.size(); }).suffix.size();
 
+constexpr std::size_t kSlots = 1024;  // a power of two, several times the number of rows
+static_assert(std::size(kTypes) < kSlots / 4 && std::size(kTypes) < UINT8_MAX);
+
+constexpr std::size_t slot_of(std::string_view suffix) {
+  std::uint32_t hash = 2166136261;  // FNV-1a
+  for (const char c : suffix) hash = (hash ^ static_cast<unsigned char>(c)) * 16777619;
+  return (hash ^ hash >> 16) % kSlots;
+}
+
+// Position in kTypes plus one, by slot; a row whose slot is taken has the next free one.
+constexpr auto kTable = [] {
+  std::array<std::uint8_t, kSlots> table{};
+  std::uint8_t position = 0;
+  for (const auto& row : kTypes) {
+    auto slot = slot_of(row.suffix);
+    while (table[slot] != 0) slot = (slot + 1) % kSlots;
+    table[slot] = ++position;
+  }
+  return table;
+}();
+
 // Types outside text/ that shrink well; those ending in "+json" or "+xml" need no mention.
 constexpr std::array<std::string_view, 16> kCompressible = {
     "application/javascript",
@@ -252,16 +275,20 @@ static_assert(std::ranges::is_sorted(kCompressible));
 }  // namespace
 
 std::string_view media_type_of(std::string_view file_name) {
-  file_name.remove_prefix(file_name.rfind('/') + 1);  // npos + 1 is 0
-  const auto dot = file_name.rfind('.');
-  if (dot == std::string_view::npos) return kUnknown;
-  const auto suffix = file_name.substr(dot + 1);
-  if (suffix.size() > kLongestSuffix) return kUnknown;
-  std::array<char, kLongestSuffix> lowered;
-  std::ranges::transform(suffix, lowered.begin(), ascii_lower);
-  const std::string_view key(lowered.data(), suffix.size());
-  const auto found = std::ranges::lower_bound(kTypes, key, {}, &SuffixType::suffix);
-  return found != std::end(kTypes) && found->suffix == key ? found->type : kUnknown;
+  std::array<char, kLongestSuffix> lowered;  // filled from its end
+  std::size_t size = 0;
+  for (auto at = file_name.size(); at-- > 0;) {
+    if (file_name[at] == '.') {
+      const std::string_view suffix(lowered.data() + kLongestSuffix - size, size);
+      for (auto slot = slot_of(suffix); kTable[slot] != 0; slot = (slot + 1) % kSlots)
+        if (const auto& row = kTypes[kTable[slot] - 1]; row.suffix == suffix) return row.type;
+      return kUnknown;
+    }
+    if (file_name[at] == '/' || size == kLongestSuffix) return kUnknown;
+    ++size;
+    lowered[kLongestSuffix - size] = ascii_lower(file_name[at]);
+  }
+  return kUnknown;
 }
 
 bool is_compressible(std::string_view content_type) {
