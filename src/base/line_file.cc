@@ -9,7 +9,7 @@ namespace fivefold {
 namespace {
 
 constexpr std::chrono::milliseconds kWriteEvery{200};
-constexpr std::chrono::milliseconds kRetryAfter{1000};   // when the disk is full
+constexpr std::chrono::milliseconds kRetryAfter{1000};  // when the disk is full
 constexpr std::size_t kWriteAt = 64 * 1024;
 
 // Writes as much as the file takes; what remains is left in `bytes`.
@@ -67,7 +67,7 @@ void LineFile::flush() {
 void LineFile::reopen(UniqueFd fd) {
   flush();
   const std::lock_guard lock(mutex_);
-  next_fd_ = std::move(fd);   // the writing thread changes over before it writes again
+  next_fd_ = std::move(fd);  // the writing thread changes over before it writes again
 }
 
 void LineFile::write_lines() {
@@ -83,7 +83,8 @@ void LineFile::write_lines() {
     taken.swap(pending_);
     const std::uint64_t dropped = dropped_.load();
     if (dropped > reported_ && taken.size() < kWriteAt) {
-      taken += fmt::format("({} lines before this one were dropped: the log could not be written fast enough)\n", dropped - reported_);
+      taken += fmt::format("({} lines before this one were dropped: the log could not be written fast enough)\n",
+                           dropped - reported_);
       reported_ = dropped;
     }
     const int fd = fd_.get();

@@ -28,7 +28,8 @@ class LineFileSink final : public spdlog::sinks::base_sink<std::mutex> {
 
 std::shared_ptr<Log> make_log(LineFile& file, const std::string& level) {
   auto sink = std::make_shared<LineFileSink>(file);
-  sink->set_formatter(std::make_unique<spdlog::pattern_formatter>("%Y-%m-%dT%H:%M:%S.%eZ %l %v", spdlog::pattern_time_type::utc));
+  sink->set_formatter(
+      std::make_unique<spdlog::pattern_formatter>("%Y-%m-%dT%H:%M:%S.%eZ %l %v", spdlog::pattern_time_type::utc));
   auto log = std::make_shared<Log>("fivefold", std::move(sink));
   log->set_level(spdlog::level::from_str(level));
   return log;

@@ -30,7 +30,8 @@ std::string to_lower(std::string_view text);
 // Decimal digits only, no sign, no space; nothing when it does not fit in 64 bits or is not a number.
 std::optional<std::uint64_t> parse_decimal(std::string_view text);
 
-// Calls `each(item)` for every item of a comma-separated list, trimmed; empty items are skipped (RFC 9110 section 5.6.1).
+// Calls `each(item)` for every item of a comma-separated list, trimmed; empty items are skipped (RFC 9110
+// section 5.6.1).
 template <class Each>
 void for_each_list_item(std::string_view list, Each&& each) {
   while (!list.empty()) {

@@ -47,7 +47,8 @@ net::Task<Result<std::string>> read_all(Body& body, std::size_t limit) {
     auto chunk = co_await body.next();
     if (!chunk) co_return std::unexpected(std::move(chunk.error()));
     if (chunk->empty()) co_return whole;
-    if (whole.size() + chunk->size() > limit) co_return fail(Code::content_too_large, "the body is larger than " + std::to_string(limit) + " bytes");
+    if (whole.size() + chunk->size() > limit)
+      co_return fail(Code::content_too_large, "the body is larger than " + std::to_string(limit) + " bytes");
     whole.append(*chunk);
   }
 }

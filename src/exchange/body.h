@@ -1,5 +1,6 @@
 #pragma once
-// A message body, pulled: the next chunk is asked for when the last one has left, so nobody needs to pause or resume anybody.
+// A message body, pulled: the next chunk is asked for when the last one has left, so nobody needs to pause or resume
+// anybody.
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -13,7 +14,8 @@
 
 namespace fivefold::exchange {
 
-// Some bytes of a body, valid until the next call of next() or the end of the body's life. Empty: the end has been reached cleanly.
+// Some bytes of a body, valid until the next call of next() or the end of the body's life. Empty: the end has been
+// reached cleanly.
 using Chunk = std::string_view;
 
 // Where streamed bytes come from. One owner; letting go of it ends the work behind it (a script, a download).
@@ -41,11 +43,13 @@ struct Bytes {
 
 class Body {
  public:
-  Body() = default;                                             // empty
+  Body() = default;  // empty
   Body(Body&&) noexcept = default;
   Body& operator=(Body&&) noexcept = default;
-  static Body text(std::string bytes);                          // owns a copy
-  static Body shared(std::shared_ptr<const void> keep, std::string_view bytes) { return Body(Bytes{std::move(keep), bytes}); }
+  static Body text(std::string bytes);  // owns a copy
+  static Body shared(std::shared_ptr<const void> keep, std::string_view bytes) {
+    return Body(Bytes{std::move(keep), bytes});
+  }
   static Body file(FileSegment segment) { return Body(std::move(segment)); }
   static Body stream(std::unique_ptr<BodySource> source) { return Body(std::move(source)); }
 
@@ -53,7 +57,8 @@ class Body {
   // Known in advance, or not (a program that is still writing).
   std::optional<std::uint64_t> length() const;
 
-  // The next bytes, whatever the kind (a file segment is read in pieces here: for filters and tests; the server sends it whole).
+  // The next bytes, whatever the kind (a file segment is read in pieces here: for filters and tests; the server sends
+  // it whole).
   net::Task<Result<Chunk>> next();
 
   // The ways around next() that the server takes for speed; null when the body is of another kind.
@@ -68,7 +73,7 @@ class Body {
   using Content = std::variant<std::monostate, Bytes, FileSegment, std::unique_ptr<BodySource>>;
   explicit Body(Content content) : content_(std::move(content)) {}
   Content content_;
-  std::string piece_;   // of a file that is read by next()
+  std::string piece_;  // of a file that is read by next()
 };
 
 // Reads a body to its end. Code::content_too_large past `limit` bytes.

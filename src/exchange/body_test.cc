@@ -6,7 +6,9 @@
 namespace fivefold::exchange {
 namespace {
 
-net::Task<void> collect(Body& body, std::size_t limit, Result<std::string>& out) { out = co_await read_all(body, limit); }
+net::Task<void> collect(Body& body, std::size_t limit, Result<std::string>& out) {
+  out = co_await read_all(body, limit);
+}
 
 Result<std::string> read(Body body, std::size_t limit = 1 << 20) {
   Result<std::string> out;

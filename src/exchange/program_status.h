@@ -11,21 +11,21 @@ namespace fivefold::exchange {
 
 struct RunningProcess {
   pid_t pid = 0;
-  std::string what;                        // script or instance
+  std::string what;  // script or instance
   std::chrono::milliseconds age{0};
-  std::string request_id;                  // the request it works on; empty when idle
+  std::string request_id;  // the request it works on; empty when idle
 };
 
 struct ProgramStatus {
   std::string name;
   std::string model;
-  std::uint64_t requests = 0;              // handled since the server started
-  std::uint64_t failures = 0;              // of those, 5xx of the program's making
+  std::uint64_t requests = 0;  // handled since the server started
+  std::uint64_t failures = 0;  // of those, 5xx of the program's making
   std::size_t running = 0;
-  std::size_t waiting = 0;                 // in the queue
+  std::size_t waiting = 0;  // in the queue
   std::vector<RunningProcess> processes;
-  std::string last_failure;                // a sentence; empty when there was none
-  std::int64_t last_failure_at = 0;        // unix seconds
+  std::string last_failure;          // a sentence; empty when there was none
+  std::int64_t last_failure_at = 0;  // unix seconds
 };
 
 // Programs implement this; any thread may ask.

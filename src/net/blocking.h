@@ -1,5 +1,6 @@
 #pragma once
-// A few threads for work that may block on a disk: opening, reading, looking up names. Loops hand work over and await it.
+// A few threads for work that may block on a disk: opening, reading, looking up names. Loops hand work over and await
+// it.
 #include <condition_variable>
 #include <deque>
 #include <functional>
@@ -17,7 +18,7 @@ namespace fivefold::net {
 class BlockingPool {
  public:
   explicit BlockingPool(unsigned threads = 4);
-  ~BlockingPool();   // finishes what has begun, drops what has not
+  ~BlockingPool();  // finishes what has begun, drops what has not
   void submit(std::function<void()> work);
 
  private:
@@ -35,7 +36,8 @@ template <class Function>
 class [[nodiscard]] Offload {
  public:
   using R = std::invoke_result_t<Function&>;
-  Offload(BlockingPool& pool, Loop& loop, Function function) : pool_(pool), shared_(std::make_shared<Shared>(loop, std::move(function))) {}
+  Offload(BlockingPool& pool, Loop& loop, Function function)
+      : pool_(pool), shared_(std::make_shared<Shared>(loop, std::move(function))) {}
   Offload(Offload&&) = delete;
   ~Offload() { shared_->waiter = nullptr; }
   bool await_ready() const { return false; }
@@ -56,7 +58,7 @@ class [[nodiscard]] Offload {
     Loop& loop;
     Function function;
     std::optional<R> result;
-    std::coroutine_handle<> waiter;   // touched on the loop only
+    std::coroutine_handle<> waiter;  // touched on the loop only
   };
   BlockingPool& pool_;
   std::shared_ptr<Shared> shared_;

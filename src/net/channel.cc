@@ -11,7 +11,7 @@
 namespace fivefold::net {
 namespace {
 
-constexpr std::size_t kMaxDescriptors = 250;   // the kernel takes at most 253 in one message
+constexpr std::size_t kMaxDescriptors = 250;  // the kernel takes at most 253 in one message
 constexpr std::size_t kMaxMessage = 1 << 20;
 constexpr int kMessagesPerTurn = 64;
 
@@ -57,7 +57,8 @@ Result<void> transmit(int socket, std::span<const iovec> parts, std::span<const 
     if (errno == EINTR) continue;
     if (errno == EAGAIN || errno == EWOULDBLOCK || errno == ENOBUFS || errno == ETOOMANYREFS)
       return fail_errno(errno, "sending to another process of the server", Code::out_of_resources);
-    if (errno == EPIPE || errno == ECONNRESET || errno == ENOTCONN) return fail_errno(errno, "sending to another process of the server", Code::closed);
+    if (errno == EPIPE || errno == ECONNRESET || errno == ENOTCONN)
+      return fail_errno(errno, "sending to another process of the server", Code::closed);
     return fail_errno(errno, "sending to another process of the server");
   }
   return {};

@@ -21,7 +21,8 @@ class Channel {
   using Received = std::function<void(std::string_view message, std::vector<UniqueFd> fds)>;
   Channel(Loop& loop, UniqueFd fd, Received received, std::function<void()> closed);
   ~Channel();
-  // Sends one message whole, now, or fails (Code::out_of_resources when the peer's queue is full). The descriptors stay the caller's.
+  // Sends one message whole, now, or fails (Code::out_of_resources when the peer's queue is full). The descriptors stay
+  // the caller's.
   Result<void> send(std::span<const iovec> parts, std::span<const int> fds = {});
   Result<void> send(std::string_view message, std::span<const int> fds = {});
 
@@ -32,7 +33,10 @@ class Channel {
 
 // The same, blocking, for processes without a loop. `max_bytes` bounds one message.
 Result<void> send_message(int socket, std::string_view message, std::span<const int> fds = {});
-struct Message { std::string bytes; std::vector<UniqueFd> fds; };
-Result<Message> receive_message(int socket, std::size_t max_bytes = 1 << 20);   // Code::closed at the end
+struct Message {
+  std::string bytes;
+  std::vector<UniqueFd> fds;
+};
+Result<Message> receive_message(int socket, std::size_t max_bytes = 1 << 20);  // Code::closed at the end
 
 }  // namespace fivefold::net

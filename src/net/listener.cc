@@ -7,7 +7,7 @@
 namespace fivefold::net {
 namespace {
 
-constexpr int kAcceptsPerTurn = 64;   // then other work of the loop has its turn
+constexpr int kAcceptsPerTurn = 64;  // then other work of the loop has its turn
 constexpr std::chrono::milliseconds kExhaustedRest{100};
 
 }  // namespace
@@ -30,7 +30,8 @@ struct Listener::Core : std::enable_shared_from_this<Core> {
     for (int i = 0; i < kAcceptsPerTurn; ++i) {
       sockaddr_storage address{};
       socklen_t length = sizeof address;
-      const int fd = ::accept4(descriptor.native_handle(), reinterpret_cast<sockaddr*>(&address), &length, SOCK_NONBLOCK | SOCK_CLOEXEC);
+      const int fd = ::accept4(descriptor.native_handle(), reinterpret_cast<sockaddr*>(&address), &length,
+                               SOCK_NONBLOCK | SOCK_CLOEXEC);
       if (fd >= 0) {
         accepted(UniqueFd(fd), address, length);
         if (closed || paused) return;
@@ -57,7 +58,8 @@ struct Listener::Core : std::enable_shared_from_this<Core> {
   bool waiting = false, paused = false, closed = false;
 };
 
-Listener::Listener(Loop& loop, UniqueFd fd, Accepted accepted) : core_(std::make_shared<Core>(loop, std::move(fd), std::move(accepted))) {
+Listener::Listener(Loop& loop, UniqueFd fd, Accepted accepted)
+    : core_(std::make_shared<Core>(loop, std::move(fd), std::move(accepted))) {
   boost::system::error_code ignored;
   core_->descriptor.native_non_blocking(true, ignored);
   core_->wait();

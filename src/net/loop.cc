@@ -4,6 +4,7 @@
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/post.hpp>
 
+#include "net/descriptor.h"
 #include "net/timer_wheel.h"
 
 namespace fivefold::net {
@@ -14,7 +15,24 @@ Loop::Loop(unsigned index)
       context_(std::make_unique<boost::asio::io_context>(BOOST_ASIO_CONCURRENCY_HINT_UNSAFE_IO)),
       timers_(std::make_unique<TimerWheel>(*context_)) {}
 
-Loop::~Loop() = default;
+Loop::~Loop() {
+  for (auto* descriptor : reads_) intrusive_ptr_release(descriptor);
+}
+
+void Loop::read_soon(detail::Descriptor* descriptor) {
+  intrusive_ptr_add_ref(descriptor);
+  reads_.push_back(descriptor);
+  if (reads_.size() == 1) boost::asio::post(*context_, [this] { start_reads(); });
+}
+
+void Loop::start_reads() {
+  starting_.swap(reads_);
+  for (auto* descriptor : starting_) {
+    descriptor->start_read();
+    intrusive_ptr_release(descriptor);
+  }
+  starting_.clear();
+}
 
 void Loop::run() {
   const auto guard = boost::asio::make_work_guard(*context_);
@@ -86,9 +104,13 @@ void TaskGroup::start(Task<void> task) {
   runner.handle.resume();
 }
 
+void TaskGroup::clear() {
+  while (first_) first_->handle.destroy();
+}
+
 TaskGroup::~TaskGroup() {
   destroying_ = true;
-  while (first_) first_->handle.destroy();
+  clear();
 }
 
 }  // namespace fivefold::net

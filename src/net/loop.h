@@ -1,7 +1,9 @@
 #pragma once
-// One event loop: a thread's worth of connections, timers and coroutines. Objects belong to one loop; loops talk by posting.
+// One event loop: a thread's worth of connections, timers and coroutines. Objects belong to one loop; loops talk by
+// posting.
 #include <functional>
 #include <memory>
+#include <vector>
 
 #include "net/task.h"
 #include "net/timer.h"
@@ -11,6 +13,10 @@ class io_context;
 }
 
 namespace fivefold::net {
+
+namespace detail {
+struct Descriptor;
+}
 
 class Loop {
  public:
@@ -31,8 +37,16 @@ class Loop {
   TimePoint now() const { return Clock::now(); }
   boost::asio::io_context& context() { return *context_; }
 
+  // For Stream: begins reading from `descriptor` when what is ready now has had its turn. By then a busy client has
+  // often sent its next request, and the read succeeds at once where it would have failed with EAGAIN and come back by
+  // way of epoll.
+  void read_soon(detail::Descriptor* descriptor);
+
  private:
+  void start_reads();
   unsigned index_;
+  std::vector<detail::Descriptor*> reads_;     // counted
+  std::vector<detail::Descriptor*> starting_;  // those being started: a batch's own
   std::unique_ptr<boost::asio::io_context> context_;
   std::unique_ptr<TimerWheel> timers_;
 };
@@ -56,8 +70,8 @@ class [[nodiscard]] Sleep {
 };
 inline Sleep sleep_until(Loop& loop, TimePoint at) { return Sleep(loop, at); }
 
-// A one-waiter event on one loop: wait() suspends until set() (at once if already set). set() resumes the waiter from the top
-// of the loop, never inside the caller.
+// A one-waiter event on one loop: wait() suspends until set() (at once if already set). set() resumes the waiter from
+// the top of the loop, never inside the caller.
 class Event {
  public:
   explicit Event(Loop& loop) : loop_(loop), shared_(std::make_shared<Shared>()) {}
@@ -87,7 +101,8 @@ class Event {
   std::shared_ptr<Shared> shared_;
 };
 
-// Many tasks with one owner: each runs until it ends; those still running when the group is destroyed are destroyed with it.
+// Many tasks with one owner: each runs until it ends; those still running when the group is destroyed are destroyed
+// with it.
 class TaskGroup {
  public:
   TaskGroup() = default;
@@ -96,6 +111,8 @@ class TaskGroup {
   TaskGroup& operator=(const TaskGroup&) = delete;
 
   void start(Task<void> task);
+  // Destroys those still running. From the top of the loop.
+  void clear();
   std::size_t size() const { return size_; }
   // Called (from the top of the loop or from a task's end) whenever the group becomes empty.
   void on_empty(std::function<void()> callback) { on_empty_ = std::move(callback); }

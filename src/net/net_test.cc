@@ -54,7 +54,9 @@ TEST(Stream, FillTakesWhatArrives) {
   ::close(pair.fds[1]);
 }
 
-Task<void> fill_until(Stream& stream, TimePoint deadline, Result<std::size_t>& out) { out = co_await stream.fill(deadline); }
+Task<void> fill_until(Stream& stream, TimePoint deadline, Result<std::size_t>& out) {
+  out = co_await stream.fill(deadline);
+}
 
 TEST(Stream, FillEndsAtItsDeadline) {
   Loop loop(0);
@@ -83,7 +85,7 @@ Task<void> abandon_then_fill(Loop& loop, Stream& stream, int peer, std::string& 
   {
     Result<std::size_t> ignored;
     Running waiting(fill_until(stream, kNever, ignored));
-  }   // let go of while the read is under way
+  }  // let go of while the read is under way
   EXPECT_EQ(::write(peer, "kept", 4), 4);
   co_await sleep_until(loop, Clock::now() + milliseconds(60));
   auto got = co_await stream.fill();
@@ -205,12 +207,13 @@ TEST(Timer, FiresInOrderAndNeverEarly) {
   };
   std::vector<long> order;
   const auto now = Clock::now();
-  Fired a{loop, now + milliseconds(160), order, 1}, b{loop, now + milliseconds(20), order, 2}, c{loop, now + milliseconds(320), order, 3};
+  Fired a{loop, now + milliseconds(160), order, 1}, b{loop, now + milliseconds(20), order, 2},
+      c{loop, now + milliseconds(320), order, 3};
   Timer ta(loop.timers(), &Fired::fire, &a), tb(loop.timers(), &Fired::fire, &b), tc(loop.timers(), &Fired::fire, &c);
-  ta.set(now + std::chrono::hours(2));   // beyond the wheel, then moved closer
+  ta.set(now + std::chrono::hours(2));  // beyond the wheel, then moved closer
   ta.set(a.at);
   tb.set(b.at);
-  tc.set(now + milliseconds(10));        // then moved later
+  tc.set(now + milliseconds(10));  // then moved later
   tc.set(c.at);
   loop.run();
   EXPECT_EQ(order, (std::vector<long>{2, 1, 3}));

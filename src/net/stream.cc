@@ -4,11 +4,11 @@
 #include <sys/socket.h>
 
 #include <boost/asio/buffer.hpp>
-#include <boost/asio/io_context.hpp>
-#include <boost/asio/posix/basic_stream_descriptor.hpp>
 #include <boost/smart_ptr/intrusive_ptr.hpp>
 #include <cerrno>
 #include <cstring>
+
+#include "net/descriptor.h"
 
 namespace fivefold::net {
 
@@ -16,25 +16,15 @@ using boost::system::error_code;
 
 namespace detail {
 
-// Asio's descriptor, counted because an operation under way outlives the Stream that let go of it. One thread only: no atomics.
-struct Descriptor {
-  using Asio = boost::asio::posix::basic_stream_descriptor<boost::asio::io_context::executor_type>;
-  Descriptor(boost::asio::io_context& context, int fd, Stream* owner) : asio(context, fd), stream(owner) {}
-  Asio asio;
-  Stream* stream;          // null once the Stream is gone
-  unsigned references = 1;
-  bool reading = false;
-  bool waiting = false;
-
-  void read_done(const error_code& error, std::size_t bytes) {
-    reading = false;
-    if (stream) stream->read_done(error == boost::asio::error::eof ? 0 : error.value(), bytes);
-  }
-  void write_ready(const error_code& error) {
-    waiting = false;
-    if (stream) stream->write_ready(error.value());
-  }
-};
+void Descriptor::start_read() {
+  if (stream) stream->start_read();
+}
+void Descriptor::read_done(const error_code& error, std::size_t bytes) {
+  if (stream) stream->read_done(error == boost::asio::error::eof ? 0 : error.value(), bytes);
+}
+void Descriptor::write_ready(const error_code& error) {
+  if (stream) stream->write_ready(error.value());
+}
 
 void intrusive_ptr_add_ref(Descriptor* descriptor) { ++descriptor->references; }
 void intrusive_ptr_release(Descriptor* descriptor) {
@@ -59,7 +49,8 @@ constexpr std::uint32_t kWorthReading = 512;
 constexpr std::uint32_t kBodyBuffer = 65536;
 
 std::unexpected<Error> transport_error(int error_number, const char* what) {
-  if (error_number == EPIPE || error_number == ECONNRESET || error_number == ETIMEDOUT || error_number == ECANCELED || error_number == EBADF)
+  if (error_number == EPIPE || error_number == ECONNRESET || error_number == ETIMEDOUT || error_number == ECANCELED ||
+      error_number == EBADF)
     return fail(Code::closed, std::string(what) + ": the other side is gone");
   return fail_errno(error_number, what, Code::closed);
 }
@@ -146,8 +137,13 @@ bool Stream::make_room() {
   return true;
 }
 
+void Stream::read_soon() {
+  reading_ = true;
+  loop_.read_soon(descriptor_);
+}
+
 void Stream::start_read() {
-  reading_ = descriptor_->reading = true;
+  reading_ = true;
   descriptor_->asio.async_read_some(boost::asio::buffer(data_.get() + end_, capacity_ - end_),
                                     detail::ReadHandler{boost::intrusive_ptr<detail::Descriptor>(descriptor_)});
 }
@@ -168,16 +164,17 @@ void Stream::read_done(int error_number, std::size_t bytes) {
   }
   if (!watcher_) return;
   if (error_number != 0 || at_end_) {
-    std::exchange(watcher_, nullptr)->request();   // may destroy this stream
+    std::exchange(watcher_, nullptr)->request();  // may destroy this stream
     return;
   }
-  if (make_room()) start_read();
+  if (end_ < capacity_) start_read();
 }
 
+// Reads only into room that is there: what is buffered must not move under somebody who looks at it.
 void Stream::watch_close(StopSource& stop) {
   watcher_ = &stop;
   if (reading_ || at_end_ || read_error_ != 0) return;
-  if (make_room()) start_read();
+  if (data_ ? end_ < capacity_ : make_room()) start_read();
 }
 
 void Stream::read_timer_fired(void* self) {
@@ -209,7 +206,7 @@ void Stream::Fill::await_suspend(std::coroutine_handle<> awaiting) {
   awaiting_ = awaiting;
   stream_.filler_ = this;
   if (deadline_ != kNever) stream_.read_timer_.set(deadline_);
-  if (!stream_.reading_) stream_.start_read();
+  if (!stream_.reading_) stream_.read_soon();
 }
 
 Result<std::size_t> Stream::Fill::await_resume() {
@@ -287,9 +284,10 @@ void Stream::Writable::await_suspend(std::coroutine_handle<> awaiting) {
   stream_.writer_ = this;
   if (deadline_ != kNever) stream_.write_timer_.set(deadline_);
   if (stream_.waiting_writable_) return;
-  stream_.waiting_writable_ = stream_.descriptor_->waiting = true;
-  stream_.descriptor_->asio.async_wait(detail::Descriptor::Asio::wait_write,
-                                       detail::WriteHandler{boost::intrusive_ptr<detail::Descriptor>(stream_.descriptor_)});
+  stream_.waiting_writable_ = true;
+  stream_.descriptor_->asio.async_wait(
+      detail::Descriptor::Asio::wait_write,
+      detail::WriteHandler{boost::intrusive_ptr<detail::Descriptor>(stream_.descriptor_)});
 }
 
 Result<void> Stream::Writable::await_resume() {

@@ -14,19 +14,19 @@
 namespace fivefold::net {
 
 namespace detail {
-struct Descriptor;   // Asio's part, kept alive by operations under way
+struct Descriptor;  // Asio's part, kept alive by operations under way
 }
 
-// Reading: fill() appends what arrives to the buffer; look at buffered(), then consume(). Views into buffered() stay valid until the
-// bytes are consumed *and* the next fill(), but for a pinned front (see pin()).
-// Writing: write_some() takes what the kernel takes now; co_await writable() when it takes nothing.
-// One fill() and one writable() may be awaited at a time. Awaiting coroutines may be destroyed at any time: a read under way goes
-// on into the buffer and the next fill() takes it up. Everything happens on the loop's thread.
+// Reading: fill() appends what arrives to the buffer; look at buffered(), then consume(). Views into buffered() stay
+// valid until the bytes are consumed *and* the next fill(), but for a pinned front (see pin()). Writing: write_some()
+// takes what the kernel takes now; co_await writable() when it takes nothing. One fill() and one writable() may be
+// awaited at a time. Awaiting coroutines may be destroyed at any time: a read under way goes on into the buffer and the
+// next fill() takes it up. Everything happens on the loop's thread.
 class Stream {
  public:
   // `fd` is made non-blocking. The buffer begins at `initial` bytes and grows to `maximum`.
   Stream(Loop& loop, UniqueFd fd, std::size_t initial = 1024, std::size_t maximum = 65536);
-  ~Stream();   // closes
+  ~Stream();  // closes
   Stream(const Stream&) = delete;
   Stream& operator=(const Stream&) = delete;
 
@@ -38,14 +38,18 @@ class Stream {
   void consume(std::size_t bytes) { begin_ += bytes; }
   // Room for more without dropping anything: false means buffered() is `maximum` long.
   bool can_grow() const { return end_ - begin_ < maximum_; }
-  // The first `bytes` of buffered() are consumed but stay in place, views intact, until unpin(): a request's head during its exchange.
+  // The first `bytes` of buffered() are consumed but stay in place, views intact, until unpin(): a request's head
+  // during its exchange.
   void pin(std::size_t bytes);
   void unpin();
 
-  // Waits for at least one more byte. The number that came; 0 at the end of the stream; Code::timed_out at the deadline;
-  // Code::closed on a reset. With a full buffer: Code::header_too_large.
+  // Waits for at least one more byte. The number that came; 0 at the end of the stream; Code::timed_out at the
+  // deadline; Code::closed on a reset. With a full buffer: Code::header_too_large.
   class [[nodiscard]] Fill;
   Fill fill(TimePoint deadline = kNever);
+
+  // Ends a fill() that is being awaited, as if its deadline had come. At the top of the loop only.
+  void interrupt() { read_timer_fired(this); }
 
   // A read goes on in the background while nobody awaits fill(); `stop` is requested when the peer closes or resets.
   // Bytes that arrive are kept for the next fill(). Ends by itself at the next fill() or with unwatch().
@@ -56,7 +60,8 @@ class Stream {
   void shrink();
 
   // ---- writing ----
-  // Bytes the kernel took, 0 when it takes none now; Code::closed when the peer is gone. Uses sendmsg(MSG_NOSIGNAL) on sockets.
+  // Bytes the kernel took, 0 when it takes none now; Code::closed when the peer is gone. Uses sendmsg(MSG_NOSIGNAL) on
+  // sockets.
   Result<std::size_t> write_some(std::span<const iovec> parts, bool more = false);
   // sendfile(2). `offset` advances. 0 bytes: would block. At the end of the file early: Code::internal.
   Result<std::size_t> send_file_some(int file, std::uint64_t& offset, std::uint64_t length);
@@ -73,29 +78,30 @@ class Stream {
   friend class Fill;
   friend class Writable;
   friend struct detail::Descriptor;
+  void read_soon();
   void start_read();
-  void read_done(int error_number, std::size_t bytes);   // from Asio, at the top of the loop
+  void read_done(int error_number, std::size_t bytes);  // from Asio, at the top of the loop
   void write_ready(int error_number);
   static void read_timer_fired(void* self);
   static void write_timer_fired(void* self);
   bool make_room();
 
   Loop& loop_;
-  detail::Descriptor* descriptor_;       // counted; an operation under way holds it too
+  detail::Descriptor* descriptor_;  // counted; an operation under way holds it too
   std::unique_ptr<char[]> data_;
-  std::unique_ptr<char[]> pinned_;       // the buffer that holds a pinned head, when reading has moved on to another
+  std::unique_ptr<char[]> pinned_;  // the buffer that holds a pinned head, when reading has moved on to another
   std::uint32_t capacity_;
   std::uint32_t begin_ = 0;
   std::uint32_t end_ = 0;
-  std::uint32_t pin_ = 0;                // bytes at the front of data_ that may not move
+  std::uint32_t pin_ = 0;  // bytes at the front of data_ that may not move
   std::uint32_t initial_;
   std::uint32_t maximum_;
   bool socket_ = true;
-  bool reading_ = false;                 // an operation is under way
+  bool reading_ = false;  // an operation is under way
   bool waiting_writable_ = false;
   bool at_end_ = false;
-  int read_error_ = 0;                   // a result nobody has taken yet
-  std::uint32_t fresh_ = 0;              // bytes that came while nobody awaited
+  int read_error_ = 0;       // a result nobody has taken yet
+  std::uint32_t fresh_ = 0;  // bytes that came while nobody awaited
   Fill* filler_ = nullptr;
   Writable* writer_ = nullptr;
   StopSource* watcher_ = nullptr;

@@ -8,7 +8,7 @@ namespace fivefold::net {
 namespace {
 
 constexpr std::size_t kGranularity = 64;
-constexpr std::size_t kClasses = 32;              // frames up to 2 KiB are kept for reuse
+constexpr std::size_t kClasses = 32;  // frames up to 2 KiB are kept for reuse
 constexpr std::size_t kKeptPerClass = 256;
 
 struct FreeFrame {

@@ -1,9 +1,9 @@
 #pragma once
 // Task<T>: a lazy coroutine that belongs to one loop.
 //
-// It runs when awaited, resumes its awaiter by symmetric transfer, and is cancelled by letting go: destroying a Task destroys
-// its frame and everything in it, down to the operation it waits for. So no frame may be destroyed while it is running.
-// Exceptions are bugs: one that leaves a Task ends in the awaiter, and the outermost owner logs it once.
+// It runs when awaited, resumes its awaiter by symmetric transfer, and is cancelled by letting go: destroying a Task
+// destroys its frame and everything in it, down to the operation it waits for. So no frame may be destroyed while it is
+// running. Exceptions are bugs: one that leaves a Task ends in the awaiter, and the outermost owner logs it once.
 #include <coroutine>
 #include <cstddef>
 #include <exception>
@@ -126,8 +126,8 @@ class Running {
   Task<void> task_;
 };
 
-// Ends a task early: see until(). Whoever wants the stop calls request() from the top of the loop (a timer, an I/O completion),
-// never from inside the task that is to be stopped.
+// Ends a task early: see until(). Whoever wants the stop calls request() from the top of the loop (a timer, an I/O
+// completion), never from inside the task that is to be stopped.
 class StopSource {
  public:
   void request() {
@@ -141,19 +141,24 @@ class StopSource {
   void reset() { requested_ = false; }
 
  private:
-  template <class T>
+  template <class T, class OnSuspend>
   friend class Until;
   bool requested_ = false;
   void* waiter_ = nullptr;
   void (*notify_)(void*) = nullptr;
 };
 
-// co_await until(task, stop): the task's result, or nothing when `stop` was requested first; the task is then destroyed.
-// The task starts at once; when it ends without ever waiting, this costs no suspension.
-template <class T>
+// co_await until(task, stop): the task's result, or nothing when `stop` was requested first; the task is then
+// destroyed. The task starts at once; when it ends without ever waiting, this costs no suspension. `on_suspend` is
+// called when it does wait.
+struct DoNothing {
+  void operator()() const {}
+};
+template <class T, class OnSuspend = DoNothing>
 class [[nodiscard]] Until {
  public:
-  Until(Task<T> task, StopSource& stop) : task_(std::move(task)), stop_(stop) {}
+  Until(Task<T> task, StopSource& stop, OnSuspend on_suspend = {})
+      : task_(std::move(task)), stop_(stop), on_suspend_(on_suspend) {}
   ~Until() {
     if (stop_.waiter_ == this) stop_.waiter_ = nullptr;
   }
@@ -167,6 +172,7 @@ class [[nodiscard]] Until {
     task_.handle().promise().continuation = awaiting;
     stop_.waiter_ = this;
     stop_.notify_ = [](void* self) { static_cast<Until*>(self)->stopped(); };
+    on_suspend_();
   }
   std::optional<T> await_resume() {
     if (stop_.waiter_ == this) stop_.waiter_ = nullptr;
@@ -181,12 +187,17 @@ class [[nodiscard]] Until {
   }
   Task<T> task_;
   StopSource& stop_;
+  [[no_unique_address]] OnSuspend on_suspend_;
   std::coroutine_handle<> awaiting_;
 };
 
 template <class T>
 Until<T> until(Task<T> task, StopSource& stop) {
   return Until<T>(std::move(task), stop);
+}
+template <class T, class OnSuspend>
+Until<T, OnSuspend> until(Task<T> task, StopSource& stop, OnSuspend on_suspend) {
+  return Until<T, OnSuspend>(std::move(task), stop, on_suspend);
 }
 
 }  // namespace fivefold::net

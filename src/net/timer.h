@@ -1,5 +1,6 @@
 #pragma once
-// Deadlines of one loop, in a timing wheel: setting, moving and dropping one costs a few nanoseconds, because most never fire.
+// Deadlines of one loop, in a timing wheel: setting, moving and dropping one costs a few nanoseconds, because most
+// never fire.
 #include <chrono>
 #include <cstdint>
 #include <limits>
@@ -13,8 +14,8 @@ inline constexpr TimePoint kNever = TimePoint::max();
 
 class TimerWheel;
 
-// One deadline. Belongs to the wheel's loop; the callback runs at the top of the loop, at most one tick (50 ms) late, never early.
-// The callback may set or destroy its own timer.
+// One deadline. Belongs to the wheel's loop; the callback runs at the top of the loop, at most one tick (50 ms) late,
+// never early. The callback may set or destroy its own timer.
 class Timer {
  public:
   using Callback = void (*)(void* context);
@@ -37,7 +38,7 @@ class Timer {
   TimePoint at_ = kNever;
   Timer* previous_ = nullptr;
   Timer* next_ = nullptr;
-  std::uint64_t slot_tick_ = 0;   // the tick of the slot it is linked in
+  std::uint64_t slot_tick_ = 0;  // the tick of the slot it is linked in
 };
 
 }  // namespace fivefold::net

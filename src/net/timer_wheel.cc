@@ -2,14 +2,17 @@
 
 namespace fivefold::net {
 
-TimerWheel::TimerWheel(boost::asio::io_context& context) : alarm_(context.get_executor()), turned_(tick_after(Clock::now()) - 1) {}
+TimerWheel::TimerWheel(boost::asio::io_context& context)
+    : alarm_(context.get_executor()), turned_(tick_after(Clock::now()) - 1) {}
 
 std::uint64_t TimerWheel::tick_after(TimePoint at) {
   const auto since = at.time_since_epoch();
   return static_cast<std::uint64_t>((since + kTick - Clock::duration(1)) / kTick);
 }
 
-Timer*& TimerWheel::head_of(Timer& timer) { return timer.slot_tick_ == kFiring ? firing_ : slots_[timer.slot_tick_ % kSlots]; }
+Timer*& TimerWheel::head_of(Timer& timer) {
+  return timer.slot_tick_ == kFiring ? firing_ : slots_[timer.slot_tick_ % kSlots];
+}
 
 void TimerWheel::link(Timer& timer) {
   const std::uint64_t tick = std::min(std::max(tick_after(timer.at_), turned_ + 1), turned_ + kSlots - 1);
@@ -42,7 +45,7 @@ void TimerWheel::wake_at(std::uint64_t tick) {
 }
 
 void TimerWheel::turn() {
-  alarm_tick_ = 0;   // no alarm is set from link() while the slots have their turn
+  alarm_tick_ = 0;  // no alarm is set from link() while the slots have their turn
   const TimePoint now = Clock::now();
   const std::uint64_t current = tick_after(now + Clock::duration(1)) - 1;
   while (turned_ < current) {
@@ -76,7 +79,7 @@ void Timer::set(TimePoint at) {
   if (at == kNever) return;
   if (slot_tick_ != 0) {
     const auto slot_time = TimePoint(TimerWheel::kTick * static_cast<std::int64_t>(slot_tick_));
-    if (at >= slot_time - TimerWheel::kTick) return;   // its slot comes first and links it again
+    if (at >= slot_time - TimerWheel::kTick) return;  // its slot comes first and links it again
     wheel_.unlink(*this);
   }
   wheel_.link(*this);

@@ -18,27 +18,29 @@
 
 namespace fivefold::serve {
 
-// Counters since the server started; read by any thread, written by the loops. One per loop, padded; sum() adds them up.
+// Counters since the server started; read by any thread, written by the loops. One per loop, padded; sum() adds them
+// up.
 struct Counters {
   std::atomic<std::uint64_t> connections_accepted{0};
   std::atomic<std::uint64_t> connections_open{0};
   std::atomic<std::uint64_t> connections_idle{0};
   std::atomic<std::uint64_t> requests{0};
   std::atomic<std::uint64_t> requests_active{0};
-  std::array<std::atomic<std::uint64_t>, 6> responses{};    // by status class: [2] is 2xx
+  std::array<std::atomic<std::uint64_t>, 6> responses{};  // by status class: [2] is 2xx
   std::atomic<std::uint64_t> bytes_received{0};
   std::atomic<std::uint64_t> bytes_sent{0};
-  std::atomic<std::uint64_t> refused{0};                    // malformed requests
+  std::atomic<std::uint64_t> refused{0};  // malformed requests
   std::atomic<std::uint64_t> timeouts{0};
-  std::array<std::atomic<std::uint64_t>, 12> duration_buckets{};   // request durations; upper bounds in kDurationBuckets
+  std::array<std::atomic<std::uint64_t>, 12> duration_buckets{};  // request durations; upper bounds in kDurationBuckets
   std::atomic<std::uint64_t> duration_sum_us{0};
 };
-inline constexpr std::array<double, 11> kDurationBuckets = {0.0005, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 10, 60};   // seconds
+inline constexpr std::array<double, 11> kDurationBuckets = {0.0005, 0.001, 0.005, 0.01, 0.05, 0.1,
+                                                            0.5,    1,     5,     10,   60};  // seconds
 
 // One listening socket as the keeper passes it; several descriptors where SO_REUSEPORT gave one per loop.
 struct ListeningSocket {
   config::Listen listen;
-  std::string bound;                 // "http://127.0.0.1:8080", "unix:/run/x.sock": as printed
+  std::string bound;  // "http://127.0.0.1:8080", "unix:/run/x.sock": as printed
   std::vector<UniqueFd> fds;
 };
 
@@ -53,12 +55,12 @@ class HttpServer {
   std::shared_ptr<const Site> site() const;
   // Replaces the set of listeners: those with an address already open keep their sockets, others are opened or closed.
   void set_listeners(std::vector<ListeningSocket> sockets);
-  // Stops accepting, closes idle connections at once, lets requests in flight finish (their responses say Connection: close), cuts what is left at
-  // `deadline`; then calls `drained` (on any thread), once.
+  // Stops accepting, closes idle connections at once, lets requests in flight finish (their responses say Connection:
+  // close), cuts what is left at `deadline`; then calls `drained` (on any thread), once.
   void drain(std::chrono::milliseconds deadline, std::function<void()> drained);
 
   const std::vector<std::unique_ptr<Counters>>& counters() const;
-  std::vector<std::string> listeners() const;     // the `bound` names
+  std::vector<std::string> listeners() const;  // the `bound` names
 
  private:
   struct Impl;

@@ -1,6 +1,6 @@
 #pragma once
-// One immutable picture of what is served: routes with their handlers, settings, error pages. A reload makes a new one; each request
-// keeps the one it began with.
+// One immutable picture of what is served: routes with their handlers, settings, error pages. A reload makes a new one;
+// each request keeps the one it began with.
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -20,7 +20,8 @@ struct Handlers {
   // For [program.NAME]: in the order of config.programs.
   std::vector<std::shared_ptr<exchange::Handler>> programs;
   std::vector<std::shared_ptr<exchange::StatusSource>> program_status;
-  // For each route in the order of config.routes: the files handler where action is files, the metrics handler where it is metrics; null else.
+  // For each route in the order of config.routes: the files handler where action is files, the metrics handler where it
+  // is metrics; null else.
   std::vector<std::shared_ptr<exchange::Handler>> routes;
   // For each route: the filters around its handler, outermost first (compression; response headers are the site's own).
   std::vector<std::vector<std::shared_ptr<exchange::Filter>>> filters;
@@ -37,11 +38,11 @@ class Site {
   std::vector<exchange::ProgramStatus> program_status() const;
   // The operator's own page for a status, read at start; empty when there is none.
   std::string_view error_page(int status) const;
-  bool trusts(std::string_view address) const;     // [server] trusted
+  bool trusts(std::string_view address) const;  // [server] trusted
 
  private:
   struct Entry {
-    std::vector<std::shared_ptr<exchange::Handler>> owned;   // the wrapped chain
+    std::vector<std::shared_ptr<exchange::Handler>> owned;  // the wrapped chain
     exchange::Handler* outermost = nullptr;
   };
   std::shared_ptr<const config::Config> config_;

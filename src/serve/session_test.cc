@@ -1,0 +1,284 @@
+// Real bytes over a socket pair, a handler of the test's own behind it.
+#include <gtest/gtest.h>
+#include <poll.h>
+#include <sys/socket.h>
+
+#include <thread>
+
+#include "process/child.h"
+#include "serve/http1_session.h"
+
+namespace fivefold::serve {
+namespace {
+
+using namespace std::string_literals;
+using std::chrono::milliseconds;
+
+class NoSpawner final : public process::Spawner {
+ public:
+  net::Task<Result<std::unique_ptr<process::Child>>> spawn(process::SpawnPlan) override {
+    co_return fail(Code::program_unavailable, "none");
+  }
+};
+
+// Yields "one", "two" and ends, or fails in between.
+class TwoChunks final : public exchange::BodySource {
+ public:
+  explicit TwoChunks(bool fails) : fails_(fails) {}
+  net::Task<Result<exchange::Chunk>> next() override {
+    ++calls_;
+    if (calls_ == 1) co_return exchange::Chunk("one");
+    if (fails_) co_return fail(Code::program_failed, "broke");
+    co_return calls_ == 2 ? exchange::Chunk("two") : exchange::Chunk();
+  }
+
+ private:
+  bool fails_;
+  int calls_ = 0;
+};
+
+class TestHandler final : public exchange::Handler {
+ public:
+  explicit TestHandler(std::atomic<bool>& left) : left_(left) {}
+  net::Task<Result<exchange::Response>> handle(exchange::Request request, exchange::Exchange& exchange) override {
+    exchange::Response response;
+    if (request.path == "/stream" || request.path == "/broken") {
+      response.body = exchange::Body::stream(std::make_unique<TwoChunks>(request.path == "/broken"));
+    } else if (request.path == "/ignore") {
+      response.body = exchange::Body::text("ignored");
+    } else if (request.path == "/wait") {
+      struct Flag {
+        std::atomic<bool>& flag;
+        ~Flag() { flag = true; }
+      } flag{left_};
+      co_await net::sleep_until(exchange.world.loop, exchange.world.loop.now() + std::chrono::seconds(30));
+    } else if (request.path == "/throw") {
+      throw std::runtime_error("a bug");
+    } else if (request.path == "/again") {
+      co_return co_await exchange.redirect_locally("/echo?redirected");
+    } else if (request.path == "/forever") {
+      co_return co_await exchange.redirect_locally("/forever");
+    } else {
+      auto body = co_await exchange::read_all(request.body, 1 << 20);
+      if (!body) co_return std::unexpected(std::move(body.error()));
+      response.body =
+          exchange::Body::text(fmt::format("{} {} [{}]", request.head.method_text, request.head.target, *body));
+    }
+    co_return response;
+  }
+
+ private:
+  std::atomic<bool>& left_;
+};
+
+net::Task<void> run_session(LoopState& loop, UniqueFd fd) {
+  Http1Session session(loop, std::move(fd), exchange::Peer{}, false);
+  co_await session.run();
+}
+
+class SessionTest : public ::testing::Test {
+ protected:
+  SessionTest() {
+    server_.timeouts.head = milliseconds(300);
+    server_.timeouts.body = milliseconds(300);
+    server_.timeouts.idle = milliseconds(300);
+    server_.timeouts.linger = milliseconds(300);
+    server_.limits.body = 1000;
+  }
+  ~SessionTest() override {
+    if (!thread_.joinable()) return;
+    loop_->stop();
+    thread_.join();
+    ::close(client_);
+  }
+
+  void connect() {
+    std::array<int, 2> fds{};
+    ASSERT_EQ(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds.data()), 0);
+    client_ = fds[0];
+    auto config = std::make_shared<config::Config>();
+    config->server = server_;
+    config::Route route;
+    route.path = "/*";
+    route.action = config::Action::metrics;  // any action with a handler of its own
+    config->routes.push_back(route);
+    Handlers handlers;
+    handlers.routes.push_back(std::make_shared<TestHandler>(client_left_));
+    state_->site = std::make_shared<LoopSite>(LoopSite{std::make_shared<Site>(config, std::move(handlers))});
+    sessions_.start(run_session(*state_, UniqueFd(fds[1])));
+    thread_ = std::thread([this] { loop_->run(); });
+  }
+
+  void send(std::string_view bytes) {
+    ASSERT_EQ(::send(client_, bytes.data(), bytes.size(), MSG_NOSIGNAL), static_cast<ssize_t>(bytes.size()));
+  }
+
+  // Everything until the server closes (clean: true, reset: false), or until `enough` has been seen.
+  std::string receive(std::string_view enough = {}) {
+    std::string all;
+    while (true) {
+      if (!enough.empty() && all.find(enough) != std::string::npos) return all;
+      pollfd wait{client_, POLLIN, 0};
+      if (::poll(&wait, 1, 10000) != 1) {
+        ADD_FAILURE() << "nothing came; so far: " << all;
+        return all;
+      }
+      std::array<char, 4096> buffer{};
+      const ssize_t got = ::recv(client_, buffer.data(), buffer.size(), 0);
+      if (got <= 0) return all;
+      all.append(buffer.data(), static_cast<std::size_t>(got));
+    }
+  }
+
+  std::string exchange_once(std::string_view request) {
+    connect();
+    send(request);
+    return receive();
+  }
+
+  config::Server server_;
+  std::atomic<bool> client_left_ = false;
+  std::unique_ptr<net::Loop> loop_ = std::make_unique<net::Loop>(0);
+  net::BlockingPool blocking_{1};
+  NoSpawner spawner_;
+  exchange::World world_{*loop_, blocking_, spawner_};
+  LineFile log_file_{UniqueFd(::dup(2))};
+  std::shared_ptr<Log> log_ = make_log(log_file_, "critical");
+  Counters counters_;
+  std::unique_ptr<LoopState> state_ = std::make_unique<LoopState>(world_, *log_, nullptr, counters_);
+  net::TaskGroup sessions_;
+  std::thread thread_;
+  int client_ = -1;
+};
+
+constexpr std::string_view kClose = " HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
+
+bool contains(std::string_view text, std::string_view part) { return text.find(part) != std::string_view::npos; }
+
+TEST_F(SessionTest, AnswersAndCloses) {
+  const auto answer = exchange_once("GET /echo"s + std::string(kClose));
+  EXPECT_TRUE(answer.starts_with("HTTP/1.1 200 OK\r\n")) << answer;
+  EXPECT_TRUE(contains(answer, "Content-Length: 12\r\n")) << answer;
+  EXPECT_TRUE(contains(answer, "Connection: close\r\n"));
+  EXPECT_TRUE(answer.ends_with("\r\n\r\nGET /echo []")) << answer;
+}
+
+TEST_F(SessionTest, PipelinedRequestsAreAnsweredInOrder) {
+  const auto answer = exchange_once(
+      "POST /1 HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabcGET /2 HTTP/1.1\r\nHost: a\r\n\r\nGET /3"s +
+      std::string(kClose));
+  const auto one = answer.find("POST /1 [abc]"), two = answer.find("GET /2 []"), three = answer.find("GET /3 []");
+  EXPECT_TRUE(one < two && two < three && three != std::string::npos) << answer;
+}
+
+TEST_F(SessionTest, AChunkedBodyIsDecoded) {
+  EXPECT_TRUE(contains(exchange_once("POST /c HTTP/1.1\r\nHost: a\r\nConnection: close\r\nTransfer-Encoding: "
+                                     "chunked\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n"),
+                       "[abcde]"));
+}
+
+TEST_F(SessionTest, ContinueIsSentWhenTheBodyIsFirstRead) {
+  connect();
+  send("POST /c HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: 2\r\nExpect: 100-continue\r\n\r\n");
+  EXPECT_EQ(receive("\r\n\r\n"), "HTTP/1.1 100 Continue\r\n\r\n");
+  send("ok");
+  EXPECT_TRUE(contains(receive(), "[ok]"));
+}
+
+TEST_F(SessionTest, NoContinueWhenTheBodyIsNotWanted) {
+  connect();
+  send("POST /ignore HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\nExpect: 100-continue\r\n\r\n");
+  const auto answer = receive("ignored");
+  EXPECT_TRUE(answer.starts_with("HTTP/1.1 200 OK\r\n")) << answer;
+  EXPECT_TRUE(contains(answer, "Connection: close\r\n")) << answer;
+}
+
+TEST_F(SessionTest, AnUnreadBodyDoesNotBecomeARequest) {
+  const auto answer =
+      exchange_once("POST /ignore HTTP/1.1\r\nHost: a\r\nContent-Length: 24\r\n\r\nGET /smuggled HTTP/1.1\r\n"s +
+                    "GET /next"s + std::string(kClose));
+  EXPECT_FALSE(contains(answer, "smuggled")) << answer;
+  EXPECT_TRUE(contains(answer, "GET /next []")) << answer;
+}
+
+TEST_F(SessionTest, StreamsAreChunkedAndEndProperly) {
+  EXPECT_TRUE(
+      exchange_once("GET /stream"s + std::string(kClose)).ends_with("\r\n\r\n3\r\none\r\n3\r\ntwo\r\n0\r\n\r\n"));
+}
+
+TEST_F(SessionTest, StreamsToHttp10AreEndedByTheClose) {
+  const auto answer = exchange_once("GET /stream HTTP/1.0\r\nConnection: keep-alive\r\n\r\n");
+  EXPECT_TRUE(answer.ends_with("\r\n\r\nonetwo")) << answer;
+  EXPECT_FALSE(contains(answer, "chunked"));
+}
+
+TEST_F(SessionTest, AStreamThatBreaksIsNotEndedCleanly) {
+  const auto answer = exchange_once("GET /broken"s + std::string(kClose));
+  EXPECT_TRUE(contains(answer, "3\r\none\r\n")) << answer;
+  EXPECT_FALSE(contains(answer, "0\r\n\r\n")) << answer;
+}
+
+TEST_F(SessionTest, HeadHasTheHeadersAndNoBody) {
+  const auto answer = exchange_once("HEAD /ignore"s + std::string(kClose));
+  EXPECT_TRUE(contains(answer, "Content-Length: 7\r\n")) << answer;
+  EXPECT_TRUE(answer.ends_with("\r\n\r\n")) << answer;
+}
+
+TEST_F(SessionTest, TooLargeABodyIsRefusedBeforeItIsRead) {
+  const auto answer = exchange_once("POST /c HTTP/1.1\r\nHost: a\r\nContent-Length: 1001\r\n\r\n");
+  EXPECT_TRUE(answer.starts_with("HTTP/1.1 413 ")) << answer;
+  EXPECT_TRUE(contains(answer, "Connection: close\r\n"));
+}
+
+TEST_F(SessionTest, ABodyThatDoesNotComeIs408) {
+  EXPECT_TRUE(
+      exchange_once("POST /c HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nabc").starts_with("HTTP/1.1 408 "));
+}
+
+TEST_F(SessionTest, AHeadThatDoesNotEndIs408) {
+  EXPECT_TRUE(exchange_once("GET / HTTP/1.1\r\nHo").starts_with("HTTP/1.1 408 "));
+}
+
+TEST_F(SessionTest, AnIdleConnectionIsClosed) {
+  connect();
+  send("GET /ignore HTTP/1.1\r\nHost: a\r\n\r\n");
+  EXPECT_TRUE(receive().ends_with("ignored"));
+}
+
+TEST_F(SessionTest, GarbageIs400AndClose) {
+  const auto answer = exchange_once("GET /1 HTTP/1.1\r\nHost: a\r\n\r\n\x01\x02 garbage\r\n\r\n");
+  EXPECT_TRUE(contains(answer, "GET /1 []")) << answer;
+  EXPECT_TRUE(contains(answer, "HTTP/1.1 400 ")) << answer;
+}
+
+TEST_F(SessionTest, AClientThatLeavesEndsTheWork) {
+  connect();
+  send("GET /wait HTTP/1.1\r\nHost: a\r\n\r\n");
+  while (counters_.requests_active == 0) std::this_thread::yield();
+  ::shutdown(client_, SHUT_RDWR);
+  const auto give_up = net::Clock::now() + std::chrono::seconds(10);
+  while (!client_left_ && net::Clock::now() < give_up) std::this_thread::yield();
+  EXPECT_TRUE(client_left_);
+}
+
+TEST_F(SessionTest, AnExceptionIsA500AndTheConnectionLives) {
+  const auto answer = exchange_once("GET /throw HTTP/1.1\r\nHost: a\r\n\r\nGET /after"s + std::string(kClose));
+  EXPECT_TRUE(answer.starts_with("HTTP/1.1 500 ")) << answer;
+  EXPECT_TRUE(contains(answer, "GET /after []"));
+}
+
+TEST_F(SessionTest, LocalRedirectsGoThroughTheMappingAgainAndEndInTime) {
+  const auto answer = exchange_once("POST /again HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nxyGET /forever"s +
+                                    std::string(kClose));
+  EXPECT_TRUE(contains(answer, "GET /echo?redirected []")) << answer;
+  EXPECT_TRUE(contains(answer, "HTTP/1.1 500 ")) << answer;
+}
+
+TEST_F(SessionTest, OptionsAsteriskIsTheServersOwn) {
+  const auto answer = exchange_once("OPTIONS *"s + std::string(kClose));
+  EXPECT_TRUE(answer.starts_with("HTTP/1.1 204 ")) << answer;
+  EXPECT_TRUE(contains(answer, "Allow: GET, ")) << answer;
+}
+
+}  // namespace
+}  // namespace fivefold::serve
