@@ -2,8 +2,6 @@
 // whole.
 #include <gtest/gtest.h>
 
-#include <chrono>
-
 #include "http/head_testing.h"
 
 namespace fivefold::http {
@@ -80,18 +78,20 @@ TEST(HeadLimits, WholeHead) {
   EXPECT_EQ(verdict(line_of(40) + kHost + "A: b\r\nC: d", {.head = 55}), "431");  // before its end has come
 }
 
+// What was looked at once is not looked at again until the head is whole: otherwise a head that dribbles in costs the
+// square of its size. Seen here by spoiling, against the contract, what came before.
 TEST(HeadLimits, ByteByByteCostsLinearTime) {
-  // 30 kB in single bytes: a parser that began again each time would look at 450 MB.
-  std::string bytes = line_of(8000) + kHost;
-  for (int i = 0; i < 3; ++i) bytes += field_of(7300) + "\r\n";
-  bytes += "\r\n";
-  HeadParser parser({});
-  Head head;
-  const auto begin = std::chrono::steady_clock::now();
-  for (std::size_t size = 1; size < bytes.size(); ++size)
-    ASSERT_EQ(verdict_of(parser.parse(std::string_view(bytes).substr(0, size), head)), "incomplete");
-  ASSERT_EQ(verdict_of(parser.parse(bytes, head)), "ok");
-  EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(1));
+  for (const std::string& before : {std::string(), line_of(40) + kHost}) {
+    std::string bytes = before + std::string(8000, 'a');
+    HeadParser parser({});
+    Head head;
+    for (std::size_t size = before.size() + 1; size <= bytes.size(); ++size) {
+      ASSERT_EQ(verdict_of(parser.parse(std::string_view(bytes).substr(0, size), head)), "incomplete");
+      bytes[size - 1] = '\x01';
+    }
+    parser.reset();
+    EXPECT_EQ(verdict_of(parser.parse(bytes, head)), "400");
+  }
 }
 
 }  // namespace
