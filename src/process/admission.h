@@ -1,5 +1,6 @@
 #pragma once
-// How many at once, and who waits: the cap on a program's concurrent processes with its bounded, timed queue. Shared by all loops.
+// How many at once, and who waits: the cap on a program's concurrent processes with its bounded, timed queue. Shared by
+// all loops.
 #include <chrono>
 #include <cstdint>
 #include <list>
@@ -12,9 +13,9 @@
 namespace fivefold::process {
 
 struct AdmissionLimits {
-  std::size_t concurrency = 64;                     // 0: no cap
-  std::size_t queue = 1024;                         // waiting; one more is Code::program_unavailable at once
-  std::chrono::milliseconds queue_timeout{30000};   // waiting longer is Code::program_unavailable
+  std::size_t concurrency = 64;                    // 0: no cap
+  std::size_t queue = 1024;                        // waiting; one more is Code::program_unavailable at once
+  std::chrono::milliseconds queue_timeout{30000};  // waiting longer is Code::program_unavailable
 };
 
 class Admission;

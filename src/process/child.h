@@ -19,17 +19,18 @@ struct ExitStatus {
   std::optional<int> code;
   std::optional<int> signal;
   bool core_dumped = false;
-  std::chrono::microseconds cpu{0};          // user and system time, reaped children included
-  std::uint64_t peak_memory = 0;             // bytes
+  std::chrono::microseconds cpu{0};  // user and system time, reaped children included
+  std::uint64_t peak_memory = 0;     // bytes
   bool success() const { return code == 0; }
 };
 
-// "exited with status 3", "was ended by signal 11 (segmentation fault, core dumped)", "could not be found by its interpreter (status 127)"
+// "exited with status 3", "was ended by signal 11 (segmentation fault, core dumped)", "could not be found by its
+// interpreter (status 127)"
 std::string in_words(const ExitStatus& status);
 
-// The owner's hold on a running process. Letting go of it ends the process and everything in its process group (and cgroup, where there
-// is one): TERM, then KILL after `grace`. If the process has already exited, what is left of its group is ended the same way.
-// Belongs to the loop that started it.
+// The owner's hold on a running process. Letting go of it ends the process and everything in its process group (and
+// cgroup, where there is one): TERM, then KILL after `grace`. If the process has already exited, what is left of its
+// group is ended the same way. Belongs to the loop that started it.
 class Child {
  public:
   virtual ~Child() = default;
@@ -38,16 +39,17 @@ class Child {
   virtual const std::optional<ExitStatus>& exit_status() const = 0;
   // Set when exit_status() is.
   virtual net::Event& exited() = 0;
-  virtual void signal(int number) = 0;                                  // to the whole group
-  virtual void set_grace(std::chrono::milliseconds grace) = 0;          // default 3 s
+  virtual void signal(int number) = 0;                          // to the whole group
+  virtual void set_grace(std::chrono::milliseconds grace) = 0;  // default 3 s
 };
 
 // Starts processes; one per loop. The keeper's spawning helper is behind it, a fake one in tests.
 class Spawner {
  public:
   virtual ~Spawner() = default;
-  // Errors: Code::program_unavailable (the helper is gone or the system has no room: EAGAIN, ENOMEM), Code::program_failed with the step
-  // that failed in words ("cannot execute /x/y: Permission denied"). The plan's descriptors are no longer needed when this returns.
+  // Errors: Code::program_unavailable (the helper is gone or the system has no room: EAGAIN, ENOMEM),
+  // Code::program_failed with the step that failed in words ("cannot execute /x/y: Permission denied"). The plan's
+  // descriptors are no longer needed when this returns.
   virtual net::Task<Result<std::unique_ptr<Child>>> spawn(SpawnPlan plan) = 0;
 };
 

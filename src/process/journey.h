@@ -10,23 +10,23 @@
 namespace fivefold::process {
 
 struct Step {
-  std::string name;                       // "found", "spawned", "head", "body", ...
-  std::chrono::microseconds at{0};        // since the start of the journey
-  std::string note;                       // empty or a few words: "pid 4711"
+  std::string name;                 // "found", "spawned", "head", "body", ...
+  std::chrono::microseconds at{0};  // since the start of the journey
+  std::string note;                 // empty or a few words: "pid 4711"
 };
 
 class Journey {
  public:
   explicit Journey(net::TimePoint start) : start_(start) {}
   void step(std::string name, net::TimePoint now, std::string note = {});
-  void output(std::string_view stderr_bytes);     // keeps the last 4 KiB
+  void output(std::string_view stderr_bytes);  // keeps the last 4 KiB
   void failed(std::string what, std::string mend = {});
   const std::vector<Step>& steps() const { return steps_; }
   const std::string& output_tail() const { return output_; }
   const std::string& failure() const { return failure_; }
   const std::string& mend() const { return mend_; }
-  std::string as_text() const;            // several lines, for logs
-  std::string as_html() const;            // escaped, for the error page
+  std::string as_text() const;  // several lines, for logs
+  std::string as_html() const;  // escaped, for the error page
 
  private:
   net::TimePoint start_;

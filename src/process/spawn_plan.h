@@ -9,7 +9,8 @@
 
 namespace fivefold::process {
 
-// Strings back to back, each with its NUL: the form in which they cross to the spawning helper and become argv and envp.
+// Strings back to back, each with its NUL: the form in which they cross to the spawning helper and become argv and
+// envp.
 class StringBlock {
  public:
   void add(std::string_view text) {
@@ -35,24 +36,26 @@ class StringBlock {
 };
 
 struct SpawnPlan {
-  std::uint32_t program = 0;     // index into the keeper's identity table: user, group, limits come from there, never from the server
-  std::string executable;        // absolute path
-  std::string directory;         // absolute; the new process's working directory
-  StringBlock arguments;         // argv
-  StringBlock environment;       // envp, whole: nothing is inherited
+  std::uint32_t program =
+      0;  // index into the keeper's identity table: user, group, limits come from there, never from the server
+  std::string executable;   // absolute path
+  std::string directory;    // absolute; the new process's working directory
+  StringBlock arguments;    // argv
+  StringBlock environment;  // envp, whole: nothing is inherited
   // Descriptors of the caller, which keeps them; -1 is /dev/null.
   int stdin_fd = -1;
   int stdout_fd = -1;
   int stderr_fd = -1;
 };
 
-// Whom and how a program's processes run as; the keeper makes one per configured program and tells the spawning helpers.
+// Whom and how a program's processes run as; the keeper makes one per configured program and tells the spawning
+// helpers.
 struct Identity {
-  std::string program;           // its name, for messages
+  std::string program;  // its name, for messages
   bool switch_user = false;
   uid_t uid = 0;
   gid_t gid = 0;
-  std::string user;              // for initgroups-like supplementary groups, resolved by the keeper
+  std::string user;  // for initgroups-like supplementary groups, resolved by the keeper
   // Limits; 0 is "leave as it is".
   std::uint64_t memory = 0, cpu_seconds = 0, files = 0, processes = 0, file_size = 0, core = 0;
 };

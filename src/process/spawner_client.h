@@ -8,7 +8,17 @@
 
 namespace fivefold::process {
 
+class SpawnerClient : public Spawner {
+ public:
+  // False once the helper is gone. Spawns then fail with Code::program_unavailable, and what it had started counts as
+  // ended by signal 9.
+  virtual bool connected() const = 0;
+  // Goes on with a new helper. If the old one is still there, it is let go of, which ends its processes.
+  virtual void reconnect(UniqueFd socket) = 0;
+};
+
 // `socket` is a SOCK_SEQPACKET whose other end a spawning helper serves (process/spawner_process.h). One per loop.
-std::unique_ptr<Spawner> make_spawner_client(net::Loop& loop, UniqueFd socket);
+// Children may outlive it; their processes do not.
+std::unique_ptr<SpawnerClient> make_spawner_client(net::Loop& loop, UniqueFd socket);
 
 }  // namespace fivefold::process
