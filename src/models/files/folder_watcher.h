@@ -1,0 +1,45 @@
+#pragma once
+// Tells at once when something in a folder changes (inotify).
+#include <array>
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <string_view>
+
+namespace fivefold::models::files {
+
+// Counts the changes in one folder, apart by name: a log that grows in it does not make every other file look changed. Any thread may read it.
+class FolderWatch {
+ public:
+  static constexpr unsigned kSlots = 64;
+  static constexpr unsigned kAnyName = kSlots;   // counts every change
+
+  // Which counter a file and its precompressed neighbours share.
+  static unsigned slot_of(std::string_view file_name);
+  std::uint32_t changes(unsigned slot) const { return changes_[slot].load(std::memory_order_acquire); }
+
+ private:
+  friend class FolderWatcher;
+  void count(unsigned slot) { changes_[slot].fetch_add(1, std::memory_order_release); }
+  void count_all() {
+    for (unsigned slot = 0; slot <= kSlots; ++slot) count(slot);
+  }
+  std::array<std::atomic<std::uint32_t>, kSlots + 1> changes_{};
+};
+
+// One inotify instance and one thread that reads it, for all loops of the server. A watch lasts as long as somebody holds it.
+class FolderWatcher {
+ public:
+  static constexpr std::size_t kWatches = 16384;   // folders watched at once; over it, changes are noticed after `valid`
+
+  explicit FolderWatcher(std::size_t watches = kWatches);
+  ~FolderWatcher();
+  // Null when the folder cannot be watched: too many are, the system has no inotify or no /proc. Any thread; never waits for a disk.
+  std::shared_ptr<FolderWatch> watch(int folder);
+
+ private:
+  struct Core;
+  std::shared_ptr<Core> core_;
+};
+
+}  // namespace fivefold::models::files
