@@ -1,0 +1,41 @@
+#pragma once
+// A script's standard error, as lines of its program's log.
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "base/line_file.h"
+#include "net/timer.h"
+
+namespace fivefold::models::cgi {
+
+// Splits into lines, each logged as "NAME[pid] request-id: text". A script that writes without end costs a bounded rate
+// of log: what is over it is dropped and its amount is logged. Control bytes are shown as \xNN, so that no line can
+// pass for another.
+class StderrLines {
+ public:
+  static constexpr std::size_t kMaxLine = 8192;              // longer lines are cut into pieces
+  static constexpr std::size_t kBurst = 256 * 1024;          // bytes that may come at once
+  static constexpr std::size_t kBytesPerSecond = 64 * 1024;  // after that
+
+  // `log` outlives this.
+  StderrLines(LineFile& log, std::string_view program, std::string_view request_id);
+  void set_pid(int pid);
+  void take(std::string_view bytes, net::TimePoint now);
+  // The last line, if it had no line feed, and the count of what was dropped.
+  void finish();
+
+ private:
+  void line(std::string_view text);
+  void report_dropped();
+  LineFile& log_;
+  std::string program_;
+  std::string request_id_;
+  std::string prefix_;
+  std::string partial_;
+  double budget_ = kBurst;
+  net::TimePoint refilled_{};
+  std::uint64_t dropped_ = 0;
+};
+
+}  // namespace fivefold::models::cgi
