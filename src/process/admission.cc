@@ -50,20 +50,17 @@ std::size_t Admission::waiting() const {
 }
 
 void Admission::leave() {
-  std::shared_ptr<Waiter> next;
-  {
-    const std::lock_guard lock(mutex_);
-    if (queue_.empty()) {
-      --running_;
-      return;
-    }
-    // The place goes straight on, so nobody who comes now can overtake.
-    next = std::move(queue_.front());
-    queue_.pop_front();
-    next->state = Waiter::State::admitted;
+  const std::lock_guard lock(mutex_);
+  if (queue_.empty()) {
+    --running_;
+    return;
   }
-  net::Loop& loop = next->loop;
-  loop.post([waiter = std::move(next)] { waiter->decided.set(); });
+  // The place goes straight on, so nobody who comes now can overtake. Posted under the lock: a waiter that is let go of
+  // takes the lock first, so its loop is still there.
+  const std::shared_ptr<Waiter> next = std::move(queue_.front());
+  queue_.pop_front();
+  next->state = Waiter::State::admitted;
+  next->loop.post([waiter = next] { waiter->decided.set(); });
 }
 
 net::Task<Result<Place>> Admission::enter(net::Loop& loop) {

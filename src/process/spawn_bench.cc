@@ -16,6 +16,38 @@ const char* program() {
   return name ? name : "/bin/true";
 }
 
+double cpu_microseconds(int who) {
+  rusage usage{};
+  ::getrusage(who, &usage);
+  const auto of = [](const timeval& time) {
+    return static_cast<double>(time.tv_sec) * 1e6 + static_cast<double>(time.tv_usec);
+  };
+  return of(usage.ru_utime) + of(usage.ru_stime);
+}
+
+// Processor time from its making to report(), which comes when all children have been waited for.
+class Meter {
+ public:
+  void report(benchmark::State& state, double helper = 0) const {
+    const double own = cpu_microseconds(RUSAGE_SELF) - own_;
+    const double children = cpu_microseconds(RUSAGE_CHILDREN) - children_;
+    const auto count = static_cast<double>(state.iterations());
+    state.counters["cpu_us"] = (own + children) / count;
+    state.counters["parent_us"] = (own + helper) / count;
+  }
+
+ private:
+  double own_ = cpu_microseconds(RUSAGE_SELF);
+  double children_ = cpu_microseconds(RUSAGE_CHILDREN);
+};
+
+double cpu_of_process(pid_t pid) {
+  clockid_t clock{};
+  timespec time{};
+  if (::clock_getcpuclockid(pid, &clock) != 0 || ::clock_gettime(clock, &time) != 0) return 0;
+  return static_cast<double>(time.tv_sec) * 1e6 + static_cast<double>(time.tv_nsec) / 1e3;
+}
+
 SpawnPlan plan_with_usual_environment() {
   SpawnPlan plan;
   plan.executable = program();
@@ -41,12 +73,19 @@ net::Task<void> spawn_and_wait(Rig& rig, benchmark::State& state) {
   }
 }
 void BM_ThroughTheHelper(benchmark::State& state) {
-  Rig rig;
-  rig.run(spawn_and_wait(rig, state), milliseconds(600'000));
+  const Meter meter;
+  double helper = 0;
+  {
+    Rig rig;
+    rig.run(spawn_and_wait(rig, state), milliseconds(600'000));
+    helper = cpu_of_process(rig.helper.pid());
+  }
+  meter.report(state, helper);
 }
 BENCHMARK(BM_ThroughTheHelper)->UseRealTime();
 
 void BM_BareClone3(benchmark::State& state) {
+  const Meter meter;
   ProcessCreator creator;
   sigset_t all, before;
   sigfillset(&all);
@@ -76,10 +115,12 @@ void BM_BareClone3(benchmark::State& state) {
     ::waitpid(pid, nullptr, 0);
   }
   ::sigprocmask(SIG_SETMASK, &before, nullptr);
+  meter.report(state);
 }
 BENCHMARK(BM_BareClone3)->UseRealTime();
 
 void BM_PosixSpawn(benchmark::State& state) {
+  const Meter meter;
   std::string name = program();
   char* argv[] = {name.data(), nullptr};
   char* envp[] = {nullptr};
@@ -92,6 +133,7 @@ void BM_PosixSpawn(benchmark::State& state) {
     ::waitpid(pid, nullptr, 0);
   }
   ::posix_spawn_file_actions_destroy(&actions);
+  meter.report(state);
 }
 BENCHMARK(BM_PosixSpawn)->UseRealTime();
 

@@ -245,6 +245,8 @@ net::Task<void> hostile(Rig& rig) {
   const int fd = file.get();
   EXPECT_TRUE(net::send_message(enemy.get(), bytes_of(header), std::span(&fd, 1)));
   EXPECT_FALSE(net::receive_message(enemy.get()));
+  const auto notice = net::receive_message(rig.helper.keeper());
+  EXPECT_TRUE(notice && parse_notice(notice->bytes)) << "the keeper was not told";
   EXPECT_EQ(::write(hold.second.get(), "unharmed\n", 9), 9);
   EXPECT_EQ(read_all(out.first.get()), "unharmed\n");
   Outcome good = co_await outcome_of(rig, shell("echo yes"));
