@@ -54,6 +54,8 @@ struct World {
   net::Loop& loop;
   net::BlockingPool& blocking;
   process::Spawner& spawner;
+  // What goes on after its exchange has ended (a program that finishes its work without its client); ends with the loop.
+  net::TaskGroup background = {};
 };
 
 // The id that log lines, the program's environment and the error page share: 16 random bytes, as hex also a W3C trace

@@ -4,8 +4,8 @@
 #include <spdlog/sinks/null_sink.h>
 #include <sys/stat.h>
 
-#include <cstdlib>
 #include <boost/asio/io_context.hpp>
+#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 
@@ -57,6 +57,8 @@ struct FakeExchange final : exchange::Exchange {
   std::string redirected_to;
 };
 
+// What a request came to. A failure after the head comes as the response while nothing has been sent, and as the body's
+// after that: which, depends on how fast the machine is.
 struct Outcome {
   Result<exchange::Response> response = fail(Code::internal, "nothing came");
   bool whole = false;  // the body's length was known
@@ -64,6 +66,7 @@ struct Outcome {
   std::size_t chunks = 0;
   std::string body;
   std::optional<Error> body_error;
+  std::optional<Error> error() const { return response ? body_error : std::optional(response.error()); }
 };
 
 class Cgi : public testing::Test {
@@ -204,9 +207,11 @@ TEST_F(Cgi, SmallOutputIsWhole) {
   EXPECT_EQ(got.response->status, 200);
   EXPECT_EQ(got.response->headers.get("Content-Type"), "text/plain");
   EXPECT_EQ(got.body, "hello\n");
-  EXPECT_TRUE(got.whole);
-  EXPECT_EQ(got.length, 6u);
   EXPECT_EQ(current->program, "scripts");
+  // A busy machine may let more than kFlushAfter pass between the output and its end; not every time.
+  std::optional<std::uint64_t> length;
+  for (int i = 0; i < 50 && !length; ++i) length = request("/cgi-bin/hello.cgi").length;
+  EXPECT_EQ(length, 6u);
 }
 
 TEST_F(Cgi, EnvironmentDirectoryAndArguments) {
@@ -320,7 +325,7 @@ TEST_F(Cgi, AnnouncedLength) {
   EXPECT_EQ(request("/cgi-bin/exact.cgi").body, "hello");
   EXPECT_EQ(request("/cgi-bin/excess.cgi").body, "hello");
   const auto cut = request("/cgi-bin/short.cgi");
-  EXPECT_EQ(cut.response.error().code, Code::program_failed);  // nothing had been sent: the client gets a page
+  EXPECT_EQ(cut.error().value().code, Code::program_failed);
   const auto large = request("/cgi-bin/large.cgi");
   EXPECT_EQ(large.length, 300'000u);
   EXPECT_EQ(large.body.size(), 300'000u);
@@ -334,8 +339,8 @@ TEST_F(Cgi, CrashAfterTheHead) {
   shell("whole.cgi", "printf 'X: y\\n\\nhello'; exit 3");
   shell("signal.cgi", "printf 'X: y\\n\\n'; head -c 200000 /dev/zero; kill -SEGV $$");
   const auto whole = request("/cgi-bin/whole.cgi");
-  EXPECT_EQ(whole.response.error().code, Code::program_failed);
-  EXPECT_THAT(whole.response.error().message, HasSubstr("status 3"));
+  EXPECT_EQ(whole.error().value().code, Code::program_failed);
+  EXPECT_THAT(whole.error()->message, HasSubstr("status 3"));
   const auto streamed = request("/cgi-bin/signal.cgi");
   EXPECT_EQ(streamed.body.size(), 200'000u);
   ASSERT_TRUE(streamed.body_error);

@@ -25,17 +25,6 @@ Result<Pipe> make_pipe() {
   return Pipe{UniqueFd(fds[0]), UniqueFd(fds[1])};
 }
 
-// A coroutine that nobody awaits and that frees itself: the owner of a process whose request has ended.
-struct Detached {
-  struct promise_type {
-    Detached get_return_object() { return {}; }
-    std::suspend_never initial_suspend() noexcept { return {}; }
-    std::suspend_never final_suspend() noexcept { return {}; }
-    void return_void() noexcept {}
-    void unhandled_exception() noexcept { std::terminate(); }
-  };
-};
-
 net::Task<bool> exit_of(process::Child& child) {
   co_await child.exited().wait();
   co_return true;
@@ -187,20 +176,20 @@ void ScriptProcess::outlive(std::unique_ptr<ScriptProcess> process, net::TimePoi
   process->body_ = exchange::Body();
   process->input_failed_ = nullptr;
   process->journey_.reset();
-  struct Owner {
-    static Detached run(std::unique_ptr<ScriptProcess> owned, net::TimePoint end) {
-      if (owned->lacks_input()) {
-        owned->child_->signal(SIGKILL);
-        co_await owned->end_of_process(owned->loop().now() + kKillWait);
-        co_return;
-      }
-      owned->watch_stderr();
-      owned->output_->consume(owned->output_->buffered().size());
-      co_await owned->drain(end);
-      co_await owned->end_of_process(end);
-    }
-  };
-  Owner::run(std::move(process), until);
+  auto& background = process->world_.background;
+  background.start(go_on(std::move(process), until));
+}
+
+net::Task<void> ScriptProcess::go_on(std::unique_ptr<ScriptProcess> process, net::TimePoint until) {
+  if (process->lacks_input()) {
+    process->child_->signal(SIGKILL);
+    co_await process->end_of_process(process->loop().now() + kKillWait);
+    co_return;
+  }
+  process->watch_stderr();
+  process->output_->consume(process->output_->buffered().size());
+  co_await process->drain(until);
+  co_await process->end_of_process(until);
 }
 
 }  // namespace fivefold::models::cgi

@@ -58,6 +58,7 @@ class ScriptProcess {
                 StderrLines lines, std::shared_ptr<process::Journey> journey);
   net::Task<void> feed_input(std::uint64_t length);
   net::Task<void> read_stderr();
+  static net::Task<void> go_on(std::unique_ptr<ScriptProcess> process, net::TimePoint until);
   net::Task<void> drain(net::TimePoint until);
   net::Task<void> end_of_process(net::TimePoint until);
   void take_stderr(std::string_view bytes);
