@@ -176,7 +176,7 @@ struct Files {
 };
 
 // What a route does: exactly one of these is set.
-enum class Action : std::uint8_t { run, files, redirect, metrics };
+enum class Action : std::uint8_t { run, files, redirect, metrics, deny };   // deny: 404, as if there were nothing
 
 struct Route {
   Position position;
@@ -198,6 +198,7 @@ struct Config {
   Server server;
   std::vector<Route> routes;
   std::vector<Program> programs;           // in the order of the file
+  std::map<std::string, Position> positions = {};   // of single values, for messages: "server.log", "program.NAME.root", "route[0].files"
 };
 
 }  // namespace fivefold::config

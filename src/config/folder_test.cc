@@ -1,0 +1,202 @@
+#include "config/folder.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "config/load.h"
+#include "config/path_pattern.h"
+#include "config/temporary_folder.h"
+
+namespace fivefold::config {
+namespace {
+
+using ::testing::HasSubstr;
+
+// What the folder becomes, checked as any configuration would be.
+Config read(const TemporaryFolder& folder, const std::vector<std::string>& listen = {}) {
+  const auto text = read_folder(folder.path(), listen).toml;
+  auto loaded = parse(text, "serve", folder.path());
+  for (const auto& fault : loaded.faults) ADD_FAILURE() << to_string(fault) << "\n" << text;
+  if (!loaded.config) return {};
+  for (const auto& fault : inspect(*loaded.config))
+    if (fault.severity == Fault::Severity::error) ADD_FAILURE() << to_string(fault) << "\n" << text;
+  return std::move(*loaded.config);
+}
+
+// What becomes of a request for `path`: "files", "deny", or the root of the program.
+std::string answer(const Config& config, const std::string& path) {
+  for (const auto& route : config.routes) {
+    if (!covers_path(route.path, path)) continue;
+    if (route.action == Action::files) return "files";
+    if (route.action == Action::deny) return "deny";
+    for (const auto& program : config.programs)
+      if (program.name == route.run) return program.cgi.root;
+  }
+  return "nothing";
+}
+
+const Found* find(const std::vector<Found>& found, const std::string& what) {
+  for (const auto& one : found)
+    if (one.what.find(what) != std::string::npos) return &one;
+  return nullptr;
+}
+
+TEST(Folder, AnEmptyOneIsServedAsFiles) {
+  TemporaryFolder folder;
+  const auto config = read(folder);
+  ASSERT_EQ(config.server.listen.size(), 1u);
+  EXPECT_EQ(config.server.listen[0].address, "127.0.0.1:8080");
+  EXPECT_EQ(config.server.access_log, "-");
+  EXPECT_EQ(config.server.error_detail, ErrorDetail::page);
+  EXPECT_EQ(config.server.control, "");
+  EXPECT_TRUE(config.routes.back().files.listing);
+  EXPECT_EQ(config.routes.back().files.root, folder.path());
+  EXPECT_EQ(answer(config, "/index.html"), "files");
+  const auto found = read_folder(folder.path(), {}).found;
+  ASSERT_EQ(found.size(), 1u);
+  EXPECT_EQ(found[0].what, "0 files");
+}
+
+TEST(Folder, TakesTheListenAddresses) {
+  TemporaryFolder folder;
+  const auto config = read(folder, {"127.0.0.1:0", "unix:/run/\"x\\y\".sock"});
+  ASSERT_EQ(config.server.listen.size(), 2u);
+  EXPECT_EQ(config.server.listen[1].unix_path, "/run/\"x\\y\".sock");
+}
+
+TEST(Folder, ProgramsRunAndTheirSourceIsNeverSent) {
+  TemporaryFolder folder;
+  folder.write("index.html", "x");
+  folder.write("cgi-bin/hello.sh", "#!/bin/sh\n", 0755);
+  folder.write("cgi-bin/forgotten.pl", "#!/usr/bin/perl\n", 0644);
+  folder.write("cgi-bin/data.txt", "data");
+  folder.write("deep/er/run.cgi", "#!/bin/sh\n", 0755);
+  folder.write("OLD.CGI", "#!/opt/none/sh\n", 0755);
+  folder.write("sub/cgi-bin/x",
+               "\x7f"
+               "ELF",
+               0755);
+  const auto config = read(folder);
+  EXPECT_EQ(answer(config, "/index.html"), "files");
+  EXPECT_EQ(answer(config, "/cgi-bin/hello.sh/info"), folder / "cgi-bin");
+  EXPECT_EQ(answer(config, "/sub/cgi-bin/x"), folder / "sub/cgi-bin");
+  EXPECT_EQ(answer(config, "/deep/er/run.cgi"), folder.path());
+  EXPECT_EQ(answer(config, "/deep/er/run.cgi/info"), folder.path());
+  EXPECT_EQ(answer(config, "/OLD.CGI"), folder.path());
+  const auto found = read_folder(folder.path(), {}).found;
+  const auto* hello = find(found, "cgi-bin/hello.sh (shell)");
+  ASSERT_TRUE(hello);
+  EXPECT_EQ(hello->route, "/cgi-bin/*");
+  EXPECT_EQ(hello->model, "cgi");
+  EXPECT_EQ(hello->start, "a process per request: /bin/sh hello.sh");
+  EXPECT_EQ(hello->missing, "");
+  ASSERT_TRUE(find(found, "forgotten.pl (Perl)"));
+  EXPECT_THAT(find(found, "forgotten.pl (Perl)")->missing, HasSubstr("chmod +x "));
+  ASSERT_TRUE(find(found, "OLD.CGI"));
+  EXPECT_THAT(find(found, "OLD.CGI")->missing, HasSubstr("write #!/usr/bin/sh in its first line"));
+  EXPECT_TRUE(find(found, "sub/cgi-bin/x (ELF)"));
+  EXPECT_FALSE(find(found, "data.txt"));
+  EXPECT_TRUE(find(found, "1 file"));
+}
+
+TEST(Folder, WhatIsMadeLaterIsGuardedAsWell) {
+  TemporaryFolder folder;
+  const auto config = read(folder);
+  EXPECT_EQ(answer(config, "/cgi-bin/new.pl"), "deny");
+  EXPECT_EQ(answer(config, "/functions/new/handler.js"), "deny");
+  EXPECT_EQ(answer(config, "/new.php"), "deny");
+  EXPECT_EQ(answer(config, "/shop.war"), "deny");
+  EXPECT_EQ(answer(config, "/new.cgi"), folder.path());
+}
+
+TEST(Folder, KindsThatAreNotThereYetAreToldAndNeverSent) {
+  TemporaryFolder folder;
+  folder.write("index.html", "x");
+  folder.write("blog/index.php", "<?php");
+  folder.write("blog/OLD.Php", "<?php");
+  folder.write("shop.war", "PK");
+  folder.write("functions/thumb/app.py", "secret");
+  folder.write("shop/wsgi.py", "secret");
+  folder.write("a/b/asgi.py", "secret");
+  folder.write("psgi/app.psgi", "secret");
+  folder.write("rack/config.ru", "secret");
+  folder.write("node/server.js", "secret");
+  folder.write("started/package.json", R"({"scripts":{"start":"node ."}})");
+  folder.write("library/package.json", R"({"scripts":{"test":"node ."}})");
+  folder.write("broken/package.json", R"({"scripts":{"start")");
+  folder.write("node_modules/x/server.js", "x");
+  const auto config = read(folder);
+  for (const auto* path :
+       {"/blog/index.php", "/blog/index.php/x", "/blog/OLD.Php", "/shop.war", "/functions/thumb/app.py",
+        "/shop/settings.py", "/a/b/asgi.py", "/psgi/lib/x.pm", "/rack/x", "/node/server.js", "/started/lib.js"})
+    EXPECT_EQ(answer(config, path), "deny") << path;
+  for (const auto* path : {"/index.html", "/a/x.html", "/library/x.js", "/broken/x.js"})
+    EXPECT_EQ(answer(config, path), "files") << path;
+  const auto found = read_folder(folder.path(), {}).found;
+  struct Case {
+    const char *what, *model, *route;
+  };
+  const Case cases[] = {{"2 PHP files", "module", "*.php"},
+                        {"shop.war", "app", "*.war"},
+                        {"functions/thumb", "function", "/functions/thumb"},
+                        {"shop/wsgi.py (a Python (WSGI)", "app", "/shop/*"},
+                        {"a/b/asgi.py", "app", "/a/b/*"},
+                        {"psgi/app.psgi", "app", "/psgi/*"},
+                        {"rack/config.ru", "app", "/rack/*"},
+                        {"node/server.js", "app", "/node/*"},
+                        {"started/package.json", "app", "/started/*"}};
+  for (const auto& [what, model, route] : cases) {
+    const auto* one = find(found, what);
+    ASSERT_TRUE(one) << what;
+    EXPECT_EQ(one->model, model) << what;
+    EXPECT_EQ(one->route, route) << what;
+    EXPECT_THAT(one->missing, HasSubstr("404")) << what;
+  }
+  EXPECT_THAT(find(found, "2 PHP files")->missing,
+              HasSubstr("PHP runs as a module, which this version does not have yet"));
+}
+
+TEST(Folder, AnApplicationAtTheTopHasEverything) {
+  TemporaryFolder folder;
+  folder.write("server.js", "secret");
+  folder.write("public/index.html", "x");
+  folder.write("cgi-bin/a", "#!/bin/sh\n", 0755);
+  const auto config = read(folder);
+  EXPECT_EQ(answer(config, "/server.js"), "deny");
+  EXPECT_EQ(answer(config, "/"), "deny");
+  EXPECT_EQ(answer(config, "/cgi-bin/a"), folder / "cgi-bin");
+}
+
+TEST(Folder, NamesThatNoRouteCanHaveAreGuardedFromAbove) {
+  TemporaryFolder folder;
+  folder.write("a/what?/wsgi.py", "secret");
+  folder.write("a/x.html", "x");
+  folder.write("b.html", "x");
+  folder.write("c/\"quoted\\/server.js", "secret");
+  const auto config = read(folder);
+  EXPECT_EQ(answer(config, "/a/what?/settings.py"), "deny");
+  EXPECT_EQ(answer(config, "/c/\"quoted\\/server.js"), "deny");
+  EXPECT_EQ(answer(config, "/b.html"), "files");
+  folder.write("\xff/wsgi.py", "secret");
+  const auto guarded = read(folder);
+  EXPECT_EQ(answer(guarded, "/\xff/wsgi.py"), "deny");
+  EXPECT_EQ(answer(guarded, "/b.html"), "deny");
+}
+
+TEST(Folder, ManyProgramsAreCounted) {
+  TemporaryFolder folder;
+  for (int i = 0; i < 33; ++i) folder.write("cgi-bin/" + std::to_string(i), "#!/bin/sh\n", 0755);
+  const auto found = read_folder(folder.path(), {}).found;
+  EXPECT_EQ(found.size(), 20u + 1u + 1u);
+  EXPECT_TRUE(find(found, "and 13 more"));
+}
+
+TEST(Folder, LinksToFoldersAreNotFollowed) {
+  TemporaryFolder folder;
+  folder.write("a/x.html", "x");
+  std::filesystem::create_directory_symlink(folder.path(), folder / "a/loop");
+  EXPECT_TRUE(find(read_folder(folder.path(), {}).found, "1 file"));
+}
+
+}  // namespace
+}  // namespace fivefold::config
