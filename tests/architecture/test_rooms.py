@@ -21,6 +21,8 @@ ALLOWED = {
     "control": {"base", "http", "net", "exchange", "config", "serve"},
     "app": None,
 }
+# Values that may be named from further up than their room: a request, and the environment of a process that shall be.
+VALUES = {"gateway": {"exchange/exchange.h", "process/spawn_plan.h"}}
 LINES = 500
 SUFFIXES = {".h", ".cc"}
 
@@ -60,14 +62,14 @@ def test_arrows_point_down(room):
             if not (SOURCE / include).exists() and not (SOURCE / parts[0]).is_dir():
                 continue
             target = "/".join(parts[:2]) if parts[0] == "models" else parts[0]
-            if target != name and target not in allowed:
+            if target != name and target not in allowed and include not in VALUES.get(name, ()):
                 wrong.append(f"{path.relative_to(REPOSITORY)} includes {include}")
     assert not wrong, "\n".join(wrong)
 
 
 def test_only_net_names_asio():
     wrong = [str(path.relative_to(REPOSITORY)) for room in rooms() if name_of(room) != "net" for path in files_of(room)
-             if any(include.startswith("boost/asio") for include in includes(path)) or re.search(r"\basio::", path.read_text())]
+             if not path.stem.endswith("_test") and (any(include.startswith("boost/asio") for include in includes(path)) or re.search(r"\basio::", path.read_text()))]
     assert not wrong, wrong
 
 

@@ -41,7 +41,7 @@ files = "www"
 [program.scripts]
 model = "cgi"
 root = "cgi-bin"
-env = { APP_MODE = "test", REMOTE_ADDR = "forged", HTTP_HOST = "forged", SCRIPT_NAME = "forged", PATH = "/usr/bin:/bin" }
+env = { APP_MODE = "test", PATH = "/usr/bin:/bin" }
 [program.one]
 model = "cgi"
 script = "programs/echo"

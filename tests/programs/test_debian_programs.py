@@ -122,7 +122,7 @@ run = "git"
 [program.git]
 model = "cgi"
 script = "/usr/lib/git-core/git-http-backend"
-env = {{ GIT_PROJECT_ROOT = "{repository.parent}", GIT_HTTP_EXPORT_ALL = "1", REMOTE_USER = "pusher" }}
+env = {{ GIT_PROJECT_ROOT = "{repository.parent}", GIT_HTTP_EXPORT_ALL = "1" }}
 """)
 
 
@@ -306,8 +306,10 @@ def test_munin_cgi_graph(folder, serve):
     folder.write("munin/datafile", "version 2.0.73\nlocaldomain;localhost.localdomain:load.graph_title Load average\nlocaldomain;localhost.localdomain:load.graph_order load\n"
                  "localdomain;localhost.localdomain:load.load.label load\nlocaldomain;localhost.localdomain:load.load.graph_data_size normal\n"
                  "localdomain;localhost.localdomain:load.load.update_rate 300\nlocaldomain;localhost.localdomain:address 127.0.0.1\n", 0o666)
-    storable = ("use Storable; use lib '/usr/share/perl5'; use Munin::Master::Utils;"
-                f"my $c = Munin::Master::Utils::munin_readconfig_part('datafile', 0); 1")
+    program = ("use Munin::Master::Utils; open my $f, '<', $ARGV[0]; my @lines = <$f>;"
+               "Munin::Master::Utils::munin_write_storable($ARGV[1], Munin::Master::Utils::munin_parse_config(\\@lines));")
+    subprocess.run(["perl", "-e", program, str(data / "datafile"), str(data / "datafile.storable")], check=True)
+    os.chmod(data / "datafile.storable", 0o644)
     site = serve(f"""
 [[route]]
 path = "/munin-cgi/munin-cgi-graph/*"
