@@ -230,8 +230,8 @@ void HttpServer::set_listeners(std::vector<ListeningSocket> sockets) {
                         .proxy_protocol = socket.listen.proxy_protocol,
                         .acceptors = {}};
     const bool spread = socket.fds.size() < impl_->loops.size();
-    for (std::size_t i = 0; i < socket.fds.size() && i < impl_->loops.size(); ++i) {
-      auto& loop = *impl_->loops[i];
+    for (std::size_t i = 0; i < socket.fds.size(); ++i) {
+      auto& loop = *impl_->loops[i % impl_->loops.size()];   // the kernel fills every socket's queue: none may stay unserved
       auto fd = std::make_shared<UniqueFd>(std::move(socket.fds[i]));
       // Made and destroyed on its own loop; the list here only remembers which one to close.
       auto slot = std::make_shared<std::shared_ptr<net::Listener>>();
@@ -246,7 +246,7 @@ void HttpServer::set_listeners(std::vector<ListeningSocket> sockets) {
   }
   for (auto& gone : impl_->open) {
     for (std::size_t i = 0; i < gone.acceptors.size(); ++i) {
-      auto& loop = *impl_->loops[i];
+      auto& loop = *impl_->loops[i % impl_->loops.size()];
       loop.loop().post([&loop, slot = gone.acceptors[i]] {
         std::erase(loop.listeners, *slot);
         slot->reset();
