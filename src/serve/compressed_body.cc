@@ -35,7 +35,11 @@ bool CompressorCount::take() {
 
 CompressedBody::CompressedBody(exchange::Body inner, std::unique_ptr<Compressor> compressor, bool flush_chunks,
                                std::shared_ptr<CompressorCount> count, net::Loop& loop)
-    : inner_(std::move(inner)), compressor_(std::move(compressor)), flush_chunks_(flush_chunks), count_(std::move(count)), loop_(loop) {}
+    : inner_(std::move(inner)),
+      compressor_(std::move(compressor)),
+      flush_chunks_(flush_chunks),
+      count_(std::move(count)),
+      loop_(loop) {}
 
 CompressedBody::~CompressedBody() { count_->give_back(); }
 
@@ -57,7 +61,8 @@ net::Task<Result<exchange::Chunk>> CompressedBody::next() {
     turn_ += piece.size();
     const bool flush = flush_chunks_ && input_.empty();
     const auto step = finished_ ? Compressor::Step::finish : flush ? Compressor::Step::flush : Compressor::Step::go_on;
-    if (auto done = compressor_->compress(piece, step, output_); !done) co_return std::unexpected(std::move(done.error()));
+    if (auto done = compressor_->compress(piece, step, output_); !done)
+      co_return std::unexpected(std::move(done.error()));
   }
   co_return exchange::Chunk(output_);
 }

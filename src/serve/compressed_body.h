@@ -25,12 +25,13 @@ class CompressorCount {
 
 class CompressedBody final : public exchange::BodySource {
  public:
-  static constexpr std::size_t kPiece = 32768;        // input compressed at a time
-  static constexpr std::size_t kTurn = 2 * kPiece;    // input compressed before the loop may do something else
+  static constexpr std::size_t kPiece = 32768;      // input compressed at a time
+  static constexpr std::size_t kTurn = 2 * kPiece;  // input compressed before the loop may do something else
 
-  // Owns a place in `count`. With `flush_chunks` whatever `inner` gives goes out at once: it may wait for long after it.
-  CompressedBody(exchange::Body inner, std::unique_ptr<Compressor> compressor, bool flush_chunks, std::shared_ptr<CompressorCount> count,
-                 net::Loop& loop);
+  // Owns a place in `count`. With `flush_chunks` whatever `inner` gives goes out at once: it may wait for long after
+  // it.
+  CompressedBody(exchange::Body inner, std::unique_ptr<Compressor> compressor, bool flush_chunks,
+                 std::shared_ptr<CompressorCount> count, net::Loop& loop);
   ~CompressedBody() override;
   net::Task<Result<exchange::Chunk>> next() override;
 
@@ -40,7 +41,7 @@ class CompressedBody final : public exchange::BodySource {
   bool flush_chunks_;
   std::shared_ptr<CompressorCount> count_;
   net::Loop& loop_;
-  exchange::Chunk input_;      // what is left of the last chunk of inner_
+  exchange::Chunk input_;  // what is left of the last chunk of inner_
   std::size_t turn_ = 0;
   bool finished_ = false;
   std::string output_;

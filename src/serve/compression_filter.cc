@@ -16,8 +16,11 @@ namespace {
 using exchange::Response;
 using http::Coding;
 
-constexpr std::size_t kAtOnce = 65536;            // bodies in memory up to this are compressed in one go, so that their length is known
-constexpr std::size_t kCompressors = 1024;        // responses compressed as they are sent, at once; over it they are sent as they are
+// Bodies in memory up to this are compressed in one go, so that their length is known.
+constexpr std::size_t kAtOnce = 65536;
+// Responses compressed while they are sent, at once, on all loops: at most some 450 MB. Over it they are sent as they
+// are.
+constexpr std::size_t kCompressors = 256;
 
 // zstd costs the least at a good ratio, br compresses best, gzip is what everything understands.
 constexpr std::array kByPreference{Coding::zstd, Coding::br, Coding::gzip};
@@ -36,7 +39,8 @@ Coding preferred(std::string_view accept_encoding) {
 
 bool has_item(std::string_view list, std::string_view wanted) {
   bool found = false;
-  for_each_list_item(list, [&](std::string_view item) { found = found || item == "*" || equals_ignoring_case(item, wanted); });
+  for_each_list_item(
+      list, [&](std::string_view item) { found = found || item == "*" || equals_ignoring_case(item, wanted); });
   return found;
 }
 
@@ -55,7 +59,8 @@ void weaken_etag(http::Headers& headers) {
 
 // Fields that speak of the bytes as they are (RFC 9530 and its forerunners).
 bool has_digest(const http::Headers& headers) {
-  return headers.has("Content-MD5") || headers.has("Content-Digest") || headers.has("Repr-Digest") || headers.has("Digest");
+  return headers.has("Content-MD5") || headers.has("Content-Digest") || headers.has("Repr-Digest") ||
+         headers.has("Digest");
 }
 
 class CompressionFilter final : public exchange::Filter {
@@ -63,7 +68,8 @@ class CompressionFilter final : public exchange::Filter {
   explicit CompressionFilter(config::CompressionSettings settings)
       : settings_(std::move(settings)), count_(std::make_shared<CompressorCount>(kCompressors)) {}
 
-  net::Task<Result<Response>> around(exchange::Request request, exchange::Exchange& exchange, exchange::Handler& next) override {
+  net::Task<Result<Response>> around(exchange::Request request, exchange::Exchange& exchange,
+                                     exchange::Handler& next) override {
     const http::Head& head = request.head;
     auto response = co_await next.handle(std::move(request), exchange);
     if (!response) co_return response;
@@ -84,8 +90,9 @@ class CompressionFilter final : public exchange::Filter {
     const auto length = response.body.length();
     if (length && *length < settings_.min_size) return false;
     const http::Headers& headers = response.headers;
-    return has_compressible_type(headers.get("Content-Type")) && !headers.has("Content-Encoding") && !headers.has("Content-Range") &&
-           !has_item_in(headers, "Cache-Control", "no-transform") && !has_digest(headers);
+    return has_compressible_type(headers.get("Content-Type")) && !headers.has("Content-Encoding") &&
+           !headers.has("Content-Range") && !has_item_in(headers, "Cache-Control", "no-transform") &&
+           !has_digest(headers);
   }
 
   static bool has_item_in(const http::Headers& headers, std::string_view field, std::string_view wanted) {
@@ -102,12 +109,15 @@ class CompressionFilter final : public exchange::Filter {
     return std::ranges::any_of(settings_.types, [&](const std::string& pattern) {
       if (!pattern.ends_with("/*")) return equals_ignoring_case(type, pattern);
       const std::size_t prefix = pattern.size() - 1;
-      return type.size() > prefix && equals_ignoring_case(type.substr(0, prefix), std::string_view(pattern).substr(0, prefix));
+      return type.size() > prefix &&
+             equals_ignoring_case(type.substr(0, prefix), std::string_view(pattern).substr(0, prefix));
     });
   }
 
   int level_of(Coding coding) const {
-    return coding == Coding::zstd ? settings_.zstd_level : coding == Coding::br ? settings_.br_level : settings_.gzip_level;
+    return coding == Coding::zstd ? settings_.zstd_level
+           : coding == Coding::br ? settings_.br_level
+                                  : settings_.gzip_level;
   }
 
   // Leaves the response as it is when compressing gains nothing or cannot be afforded now.
@@ -116,7 +126,9 @@ class CompressionFilter final : public exchange::Filter {
     if (const auto* bytes = response.body.as_bytes(); bytes && bytes->view.size() <= kAtOnce) {
       const auto compressor = make_compressor(coding, level_of(coding), length);
       std::string compressed;
-      if (!compressor || !compressor->compress(bytes->view, Compressor::Step::finish, compressed) || compressed.size() >= bytes->view.size()) return;
+      if (!compressor || !compressor->compress(bytes->view, Compressor::Step::finish, compressed) ||
+          compressed.size() >= bytes->view.size())
+        return;
       compressed.shrink_to_fit();
       response.body = exchange::Body::text(std::move(compressed));
     } else {
@@ -126,16 +138,18 @@ class CompressionFilter final : public exchange::Filter {
       // A program's output is passed on as it comes; a file is read without waiting for it on the loop.
       const bool stream = response.body.as_stream() != nullptr;
       if (const auto* file = response.body.as_file())
-        response.body = exchange::Body::stream(std::make_unique<exchange::FileSource>(*file, world.loop, world.blocking));
-      response.body = exchange::Body::stream(
-          std::make_unique<CompressedBody>(std::move(response.body), std::move(compressor), stream && !length, count_, world.loop));
+        response.body =
+            exchange::Body::stream(std::make_unique<exchange::FileSource>(*file, world.loop, world.blocking));
+      response.body = exchange::Body::stream(std::make_unique<CompressedBody>(
+          std::move(response.body), std::move(compressor), stream && !length, count_, world.loop));
     }
     response.headers.add("Content-Encoding", http::coding_name(coding));
-    response.headers.remove("Accept-Ranges");   // ranges would be of the bytes as they are
+    response.headers.remove("Accept-Ranges");  // ranges would be of the bytes as they are
     weaken_etag(response.headers);
   }
 
-  // A client that revalidates what it got compressed names the weak tag and hears of that one again (RFC 9110 section 15.4.5).
+  // A client that revalidates what it got compressed names the weak tag and hears of that one again (RFC 9110
+  // section 15.4.5).
   void match_etag(const http::Head& head, http::Headers& headers) const {
     const std::string_view etag = headers.get("ETag");
     const auto asked = head.field("If-None-Match");

@@ -11,8 +11,11 @@
 namespace fivefold::serve {
 namespace {
 
-constexpr std::size_t kOutputStep = 16384;   // room that output grows by
-constexpr int kLargestWindow = 18;           // log2 of br's and zstd's window: 256 KiB
+constexpr std::size_t kOutputStep = 16384;  // room that output grows by
+// Windows as log2 of bytes. Every response being sent holds one, and what comes with it; larger ones gain some percent.
+constexpr int kGzipWindow = 15;
+constexpr int kBrotliWindow = 16;
+constexpr int kZstdWindow = 17;  // RFC 9659 allows up to 23
 
 // The smallest window, as log2, that holds `size` bytes.
 int window_for(std::optional<std::uint64_t> size, int smallest, int largest) {
@@ -20,7 +23,9 @@ int window_for(std::optional<std::uint64_t> size, int smallest, int largest) {
   return std::clamp(static_cast<int>(std::bit_width(*size)), smallest, largest);
 }
 
-std::unexpected<Error> failed(const char* library) { return fail(Code::internal, std::string("compressing a response: ") + library + " reports an error"); }
+std::unexpected<Error> failed(const char* library) {
+  return fail(Code::internal, std::string("compressing a response: ") + library + " reports an error");
+}
 
 class GzipCompressor final : public Compressor {
  public:
@@ -32,9 +37,10 @@ class GzipCompressor final : public Compressor {
   }
 
   bool begin(int level, std::optional<std::uint64_t> size) {
-    const int window = window_for(size, 9, 15);
+    const int window = window_for(size, 9, kGzipWindow);
     constexpr int kGzipWrapper = 16;
-    begun_ = ::deflateInit2(&stream_, level, Z_DEFLATED, window + kGzipWrapper, std::min(8, window - 6), Z_DEFAULT_STRATEGY) == Z_OK;
+    begun_ = ::deflateInit2(&stream_, level, Z_DEFLATED, window + kGzipWrapper, std::min(8, window - 6),
+                            Z_DEFAULT_STRATEGY) == Z_OK;
     return begun_;
   }
 
@@ -71,10 +77,12 @@ class BrotliCompressor final : public Compressor {
 
   bool begin(int level, std::optional<std::uint64_t> size) {
     if (!state_) return false;
-    const auto window = static_cast<std::uint32_t>(window_for(size, BROTLI_MIN_WINDOW_BITS, kLargestWindow));
+    const auto window = static_cast<std::uint32_t>(window_for(size, BROTLI_MIN_WINDOW_BITS, kBrotliWindow));
     ::BrotliEncoderSetParameter(state_.get(), BROTLI_PARAM_QUALITY, static_cast<std::uint32_t>(level));
     ::BrotliEncoderSetParameter(state_.get(), BROTLI_PARAM_LGWIN, window);
-    if (size) ::BrotliEncoderSetParameter(state_.get(), BROTLI_PARAM_SIZE_HINT, static_cast<std::uint32_t>(std::min<std::uint64_t>(*size, 1u << 30)));
+    if (size)
+      ::BrotliEncoderSetParameter(state_.get(), BROTLI_PARAM_SIZE_HINT,
+                                  static_cast<std::uint32_t>(std::min<std::uint64_t>(*size, 1u << 30)));
     return true;
   }
 
@@ -86,7 +94,8 @@ class BrotliCompressor final : public Compressor {
     std::size_t left = input.size();
     do {
       std::size_t no_room = 0;
-      if (!::BrotliEncoderCompressStream(state_.get(), operation, &left, &next, &no_room, nullptr, nullptr)) return failed("brotli");
+      if (!::BrotliEncoderCompressStream(state_.get(), operation, &left, &next, &no_room, nullptr, nullptr))
+        return failed("brotli");
       while (::BrotliEncoderHasMoreOutput(state_.get())) {
         std::size_t taken = 0;
         const std::uint8_t* bytes = ::BrotliEncoderTakeOutput(state_.get(), &taken);
@@ -110,8 +119,7 @@ class ZstdCompressor final : public Compressor {
   bool begin(int level, std::optional<std::uint64_t> size) {
     if (!context_) return false;
     ::ZSTD_CCtx_setParameter(context_.get(), ZSTD_c_compressionLevel, level);
-    // RFC 9659: no more than 8 MiB over HTTP; here less, because every response being sent holds one.
-    ::ZSTD_CCtx_setParameter(context_.get(), ZSTD_c_windowLog, window_for(size, 10, kLargestWindow));
+    ::ZSTD_CCtx_setParameter(context_.get(), ZSTD_c_windowLog, window_for(size, 10, kZstdWindow));
     if (size) ::ZSTD_CCtx_setPledgedSrcSize(context_.get(), *size);
     return true;
   }
@@ -148,10 +156,14 @@ std::unique_ptr<Compressor> begun(int level, std::optional<std::uint64_t> size) 
 
 std::unique_ptr<Compressor> make_compressor(http::Coding coding, int level, std::optional<std::uint64_t> size) {
   switch (coding) {
-    case http::Coding::gzip: return begun<GzipCompressor>(level, size);
-    case http::Coding::br: return begun<BrotliCompressor>(level, size);
-    case http::Coding::zstd: return begun<ZstdCompressor>(level, size);
-    case http::Coding::identity: break;
+    case http::Coding::gzip:
+      return begun<GzipCompressor>(level, size);
+    case http::Coding::br:
+      return begun<BrotliCompressor>(level, size);
+    case http::Coding::zstd:
+      return begun<ZstdCompressor>(level, size);
+    case http::Coding::identity:
+      break;
   }
   return nullptr;
 }

@@ -6,7 +6,8 @@
 
 namespace fivefold::models::files {
 
-FileCaches::FileCaches(const config::OpenFileCache& settings, unsigned loops, std::size_t watches) : settings_(settings) {
+FileCaches::FileCaches(const config::OpenFileCache& settings, unsigned loops, std::size_t watches)
+    : settings_(settings) {
   loops = std::max(loops, 1u);
   if (settings_.entries > 0) watcher_ = std::make_shared<FolderWatcher>(watches);
   rlimit limit{.rlim_cur = 1024, .rlim_max = 1024};

@@ -12,7 +12,8 @@ namespace fivefold::models::files {
 
 class FileCaches {
  public:
-  // The caches together keep at most this share of the descriptors the process may have open; connections need the rest.
+  // The caches together keep at most this share of the descriptors the process may have open; connections need the
+  // rest.
   static constexpr std::size_t kDescriptorShare = 4;
 
   FileCaches(const config::OpenFileCache& settings, unsigned loops, std::size_t watches = FolderWatcher::kWatches);

@@ -27,14 +27,16 @@ const Variant& choose(const Resource& resource, std::string_view accept_encoding
   return *chosen;
 }
 
-exchange::Body body_of(const std::shared_ptr<const Resource>& resource, const Variant& variant, std::uint64_t first, std::uint64_t length) {
+exchange::Body body_of(const std::shared_ptr<const Resource>& resource, const Variant& variant, std::uint64_t first,
+                       std::uint64_t length) {
   if (length == 0) return {};
-  if (variant.in_memory) return exchange::Body::shared(resource, std::string_view(variant.content).substr(first, length));
+  if (variant.in_memory)
+    return exchange::Body::shared(resource, std::string_view(variant.content).substr(first, length));
   return exchange::Body::file({.keep = resource, .fd = variant.fd.get(), .offset = first, .length = length});
 }
 
-exchange::Response partial(const std::shared_ptr<const Resource>& resource, const Variant& variant, const std::vector<http::ByteRange>& ranges,
-                           exchange::World& world) {
+exchange::Response partial(const std::shared_ptr<const Resource>& resource, const Variant& variant,
+                           const std::vector<http::ByteRange>& ranges, exchange::World& world) {
   exchange::Response response{.status = 206, .headers = variant.headers};
   if (ranges.size() == 1) {
     const auto [first, length] = ranges.front();
@@ -42,7 +44,8 @@ exchange::Response partial(const std::shared_ptr<const Resource>& resource, cons
     response.body = body_of(resource, variant, first, length);
     return response;
   }
-  auto parts = std::make_unique<MultipartRanges>(resource, variant, ranges, variant.headers.get("Content-Type"), world.loop, world.blocking);
+  auto parts = std::make_unique<MultipartRanges>(resource, variant, ranges, variant.headers.get("Content-Type"),
+                                                 world.loop, world.blocking);
   response.headers.set("Content-Type", parts->content_type());
   response.body = exchange::Body::stream(std::move(parts));
   return response;
@@ -55,13 +58,20 @@ Asked survey(const http::Head& head) {
   for (const http::Field& field : head.fields) {
     const std::string_view name = field.name;
     switch (ascii_lower(name.empty() ? '\0' : name[0])) {
-      case 'i': asked.conditional = asked.conditional || (name.size() > 3 && name[2] == '-'); break;
-      case 'r': asked.range = asked.range || equals_ignoring_case(name, "range"); break;
-      case 'a':
-        if (name.size() == 15 && equals_ignoring_case(name, "accept-encoding")) asked.accept_encoding = field.value;
-        else if (name.size() == 6 && equals_ignoring_case(name, "accept")) asked.accept = field.value;
+      case 'i':
+        asked.conditional = asked.conditional || (name.size() > 3 && name[2] == '-');
         break;
-      default: break;
+      case 'r':
+        asked.range = asked.range || equals_ignoring_case(name, "range");
+        break;
+      case 'a':
+        if (name.size() == 15 && equals_ignoring_case(name, "accept-encoding"))
+          asked.accept_encoding = field.value;
+        else if (name.size() == 6 && equals_ignoring_case(name, "accept"))
+          asked.accept = field.value;
+        break;
+      default:
+        break;
     }
   }
   return asked;
@@ -77,24 +87,30 @@ bool wants_json(std::string_view accept) {
   return json && !html;
 }
 
-Result<exchange::Response> file_response(const std::shared_ptr<const Resource>& resource, const http::Head& head, const Asked& asked,
-                                         std::size_t max_ranges, exchange::World& world) {
+Result<exchange::Response> file_response(const std::shared_ptr<const Resource>& resource, const http::Head& head,
+                                         const Asked& asked, std::size_t max_ranges, exchange::World& world) {
   const Variant& variant = choose(*resource, asked.accept_encoding);
   if (asked.conditional || asked.range) {
     const http::Validators validators{.etag = variant.etag, .last_modified = variant.modified};
     const std::int64_t now = ::time(nullptr);
     switch (http::evaluate(head, validators, now)) {
-      case http::Condition::not_modified: return exchange::Response{.status = 304, .headers = variant.not_modified};
+      case http::Condition::not_modified:
+        return exchange::Response{.status = 304, .headers = variant.not_modified};
       case http::Condition::precondition_failed:
-        return fail(Code::precondition_failed, "the file is not in the state that the request asks for (If-Match or If-Unmodified-Since)");
-      case http::Condition::proceed: break;
+        return fail(Code::precondition_failed,
+                    "the file is not in the state that the request asks for (If-Match or If-Unmodified-Since)");
+      case http::Condition::proceed:
+        break;
     }
     // A Range counts for GET alone (RFC 9110 section 14.2); a listing has no parts.
     if (asked.range && head.method == http::Method::get && resource->kind == Resource::Kind::file) {
       const auto decision = http::decide_ranges(head, validators, variant.size, max_ranges, now);
-      if (decision.kind == http::RangeDecision::Kind::partial) return partial(resource, variant, decision.ranges, world);
+      if (decision.kind == http::RangeDecision::Kind::partial)
+        return partial(resource, variant, decision.ranges, world);
       if (decision.kind == http::RangeDecision::Kind::unsatisfiable)
-        return fail(Code::range_not_satisfiable, fmt::format("the range lies outside of the file's {} bytes", variant.size), fmt::format("bytes */{}", variant.size));
+        return fail(Code::range_not_satisfiable,
+                    fmt::format("the range lies outside of the file's {} bytes", variant.size),
+                    fmt::format("bytes */{}", variant.size));
     }
   }
   return exchange::Response{.headers = variant.headers, .body = body_of(resource, variant, 0, variant.size)};
@@ -104,7 +120,8 @@ Result<exchange::Response> slash_redirect(std::string_view path, const http::Hea
   std::string location = percent_encode_path(path) + "/";
   if (head.has_query) location.append("?").append(head.query);
   exchange::Response response{.status = 301};
-  if (!response.headers.add("Location", location)) return fail(Code::bad_request, "the query cannot be repeated in a redirect");
+  if (!response.headers.add("Location", location))
+    return fail(Code::bad_request, "the query cannot be repeated in a redirect");
   return response;
 }
 

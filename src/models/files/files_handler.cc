@@ -13,7 +13,8 @@ namespace {
 using exchange::Response;
 using http::Method;
 
-// What the path names below the folder: what the route's * matched. A route for one exact path names the file of that name.
+// What the path names below the folder: what the route's * matched. A route for one exact path names the file of that
+// name.
 std::string_view path_below(const exchange::Exchange& exchange) {
   std::string_view rest = exchange.route_rest;
   const std::string_view prefix = exchange.route_prefix;
@@ -22,7 +23,8 @@ std::string_view path_below(const exchange::Exchange& exchange) {
   return rest;
 }
 
-// A segment that begins with a dot is hidden, but for /.well-known/ (RFC 8615); ".." never gets here, and would be refused.
+// A segment that begins with a dot is hidden, but for /.well-known/ (RFC 8615); ".." never gets here, and would be
+// refused.
 bool is_hidden(std::string_view path, bool dot_files) {
   for (std::size_t begin = 0; begin < path.size();) {
     const std::size_t end = std::min(path.find('/', begin), path.size());
@@ -35,13 +37,16 @@ bool is_hidden(std::string_view path, bool dot_files) {
 }
 
 Result<Response> other_method(Method method) {
-  if (method != Method::options) return fail(Code::method_not_allowed, "a file can be fetched with GET and HEAD only", "GET, HEAD");
+  if (method != Method::options)
+    return fail(Code::method_not_allowed, "a file can be fetched with GET and HEAD only", "GET, HEAD");
   Response response{.status = 204};
   response.headers.add("Allow", "GET, HEAD, OPTIONS");
   return response;
 }
 
-bool is_exhaustion(int error_number) { return error_number == EMFILE || error_number == ENFILE || error_number == ENOMEM; }
+bool is_exhaustion(int error_number) {
+  return error_number == EMFILE || error_number == ENFILE || error_number == ENOMEM;
+}
 
 // What a finished load does whether or not somebody still waits for it.
 std::function<void(const LoadQueue::Loading&)> keep_in(std::shared_ptr<OpenFileCache> cache, std::uint32_t handler) {
@@ -71,7 +76,8 @@ net::Task<Result<Response>> FilesHandler::handle(exchange::Request request, exch
   OpenFileCache& cache = *caches_->of(exchange.world.loop.index());
 
   const auto* entry = cache.find({id_, Want::file, path});
-  if (entry && entry->loaded.resource->kind == Resource::Kind::file && cache.is_fresh(*entry, exchange.world.loop.now()))
+  if (entry && entry->loaded.resource->kind == Resource::Kind::file &&
+      cache.is_fresh(*entry, exchange.world.loop.now()))
     co_return file_response(entry->loaded.resource, head, asked, files.max_ranges, exchange.world);
 
   if (is_hidden(path, files.dot_files)) co_return std::unexpected(error_of(ENOENT, request.path));
@@ -84,12 +90,14 @@ net::Task<Result<Response>> FilesHandler::handle(exchange::Request request, exch
     found = co_await open({id_, want, path}, request.path, exchange);
     if (!found) co_return std::unexpected(std::move(found.error()));
     // Between the two looks the folder may have got an index, or gone.
-    if ((*found)->kind == Resource::Kind::redirect || (*found)->kind == Resource::Kind::folder) co_return std::unexpected(error_of(ENOENT, request.path));
+    if ((*found)->kind == Resource::Kind::redirect || (*found)->kind == Resource::Kind::folder)
+      co_return std::unexpected(error_of(ENOENT, request.path));
   }
   co_return file_response(*found, head, asked, files.max_ranges, exchange.world);
 }
 
-net::Task<FilesHandler::Found> FilesHandler::open(OpenFileCache::Key key, std::string_view shown_path, exchange::Exchange& exchange) const {
+net::Task<FilesHandler::Found> FilesHandler::open(OpenFileCache::Key key, std::string_view shown_path,
+                                                  exchange::Exchange& exchange) const {
   const std::shared_ptr<OpenFileCache> cache = caches_->of(exchange.world.loop.index());
   net::Loop& loop = exchange.world.loop;
   // A load that another request began may have read what has changed before this request came: then once more.
@@ -105,10 +113,12 @@ net::Task<FilesHandler::Found> FilesHandler::open(OpenFileCache::Key key, std::s
     }
     if (loaded.error != EAGAIN) co_return settle(*cache, key, std::move(loaded), previous, loop.now());
 
-    // The disk is needed. Where only the time has come to look again, other requests meanwhile get what was true a moment ago.
+    // The disk is needed. Where only the time has come to look again, other requests meanwhile get what was true a
+    // moment ago.
     if (entry && !entry->changed()) entry->checked = loop.now();
     std::string name = fmt::format("{}/{}/{}", key.handler, static_cast<int>(key.want), key.path);
-    auto loading = cache->loads().start(std::move(name), request, previous, loader_, exchange.world.blocking, loop, keep_in(cache, key.handler));
+    auto loading = cache->loads().start(std::move(name), request, previous, loader_, exchange.world.blocking, loop,
+                                        keep_in(cache, key.handler));
     loaded = co_await LoadQueue::Loading::Wait(std::move(loading));
     const bool stale = loaded.resource && loaded.resource->changes() != loaded.seen;
     if (stale && attempt < 2) continue;
@@ -117,15 +127,16 @@ net::Task<FilesHandler::Found> FilesHandler::open(OpenFileCache::Key key, std::s
 }
 
 // Keeps what was loaded, or turns the failure into the client's answer.
-FilesHandler::Found FilesHandler::settle(OpenFileCache& cache, const OpenFileCache::Key& key, Loaded loaded, const Loaded& previous,
-                                         net::TimePoint now) const {
+FilesHandler::Found FilesHandler::settle(OpenFileCache& cache, const OpenFileCache::Key& key, Loaded loaded,
+                                         const Loaded& previous, net::TimePoint now) const {
   if (loaded.error == 0) {
     auto resource = loaded.resource;
     cache.store(key, std::move(loaded), now);
     return resource;
   }
   // Out of descriptors is no reason to forget what is in memory and, as far as is known, still true.
-  if (is_exhaustion(loaded.error) && previous.resource && previous.resource->changes() == previous.seen) return previous.resource;
+  if (is_exhaustion(loaded.error) && previous.resource && previous.resource->changes() == previous.seen)
+    return previous.resource;
   cache.erase(key);
   return std::unexpected(error_of(loaded.error, key.path));
 }
@@ -136,21 +147,29 @@ Error FilesHandler::error_of(int error_number, std::string_view path) const {
     case ENOENT:
     case ENOTDIR:
     case ENAMETOOLONG:
-    case ENXIO:      // a socket, or a device without a driver
+    case ENXIO:  // a socket, or a device without a driver
     case ENODEV:
-    case EINVAL:     // a name that this file system cannot have
-    case EILSEQ: return {Code::not_found, "there is no file \"" + name + "\" below " + loader_->files().root};
+    case EINVAL:  // a name that this file system cannot have
+    case EILSEQ:
+      return {Code::not_found, "there is no file \"" + name + "\" below " + loader_->files().root};
     case ELOOP:
-      if (loader_->files().symlinks != config::Symlinks::deny) return {Code::not_found, "\"" + name + "\" is a circle of symbolic links"};
-      return {Code::forbidden, "\"" + name + "\" leads through a symbolic link, and this route has symlinks = \"deny\""};
+      if (loader_->files().symlinks != config::Symlinks::deny)
+        return {Code::not_found, "\"" + name + "\" is a circle of symbolic links"};
+      return {Code::forbidden,
+              "\"" + name + "\" leads through a symbolic link, and this route has symlinks = \"deny\""};
     case EXDEV:
-      return {Code::forbidden, "\"" + name + "\" leads out of " + loader_->files().root + " by a symbolic link; symlinks = \"follow\" would allow it"};
+      return {Code::forbidden, "\"" + name + "\" leads out of " + loader_->files().root +
+                                   " by a symbolic link; symlinks = \"follow\" would allow it"};
     case EACCES:
-    case EPERM: return {Code::forbidden, "the server's user may not read \"" + name + "\" below " + loader_->files().root};
+    case EPERM:
+      return {Code::forbidden, "the server's user may not read \"" + name + "\" below " + loader_->files().root};
     case EMFILE:
     case ENFILE:
-    case ENOMEM: return {Code::out_of_resources, "opening \"" + name + "\": " + errno_text(error_number)};
-    default: return {Code::internal, "opening \"" + name + "\" below " + loader_->files().root + ": " + errno_text(error_number)};
+    case ENOMEM:
+      return {Code::out_of_resources, "opening \"" + name + "\": " + errno_text(error_number)};
+    default:
+      return {Code::internal,
+              "opening \"" + name + "\" below " + loader_->files().root + ": " + errno_text(error_number)};
   }
 }
 

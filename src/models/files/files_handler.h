@@ -21,7 +21,8 @@ class FilesHandler final : public exchange::Handler {
   using Found = Result<std::shared_ptr<const Resource>>;
   // What is on the disk for `key`, by way of the cache.
   net::Task<Found> open(OpenFileCache::Key key, std::string_view shown_path, exchange::Exchange& exchange) const;
-  Found settle(OpenFileCache& cache, const OpenFileCache::Key& key, Loaded loaded, const Loaded& previous, net::TimePoint now) const;
+  Found settle(OpenFileCache& cache, const OpenFileCache::Key& key, Loaded loaded, const Loaded& previous,
+               net::TimePoint now) const;
   Error error_of(int error_number, std::string_view path) const;
 
   std::shared_ptr<FileCaches> caches_;

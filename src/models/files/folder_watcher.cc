@@ -19,10 +19,10 @@
 namespace fivefold::models::files {
 namespace {
 
-constexpr std::uint32_t kEvents = IN_CREATE | IN_DELETE | IN_MODIFY | IN_ATTRIB | IN_MOVED_FROM | IN_MOVED_TO | IN_CLOSE_WRITE |
-                                  IN_DELETE_SELF | IN_MOVE_SELF | IN_ONLYDIR;
-// The thread rests this long after each batch, so that a folder that changes all the time costs no core; the kernel merges equal
-// events meanwhile.
+constexpr std::uint32_t kEvents = IN_CREATE | IN_DELETE | IN_MODIFY | IN_ATTRIB | IN_MOVED_FROM | IN_MOVED_TO |
+                                  IN_CLOSE_WRITE | IN_DELETE_SELF | IN_MOVE_SELF | IN_ONLYDIR;
+// The thread rests this long after each batch, so that a folder that changes all the time costs no core; the kernel
+// merges equal events meanwhile.
 constexpr int kRestMilliseconds = 2;
 
 }  // namespace
@@ -40,20 +40,21 @@ unsigned FolderWatch::slot_of(std::string_view file_name) {
 struct FolderWatcher::Core {
   struct Watched {
     std::weak_ptr<FolderWatch> watch;
-    FolderWatch* address = nullptr;   // alive while the entry is here: release() removes the entry first, under the mutex
+    FolderWatch* address =
+        nullptr;  // alive while the entry is here: release() removes the entry first, under the mutex
   };
   std::mutex mutex;
   UniqueFd inotify;
   UniqueFd wake;
   std::size_t limit = 0;
   bool started = false;
-  std::unordered_map<int, Watched> watched;   // by the kernel's watch descriptor
+  std::unordered_map<int, Watched> watched;  // by the kernel's watch descriptor
   std::jthread reader;
 
   void release(int descriptor, const FolderWatch* address) {
     const std::lock_guard lock(mutex);
     const auto found = watched.find(descriptor);
-    if (found == watched.end() || found->second.address != address) return;   // the folder is watched anew already
+    if (found == watched.end() || found->second.address != address) return;  // the folder is watched anew already
     watched.erase(found);
     ::inotify_rm_watch(inotify.get(), descriptor);
   }
@@ -114,7 +115,7 @@ FolderWatcher::~FolderWatcher() {
 
 std::shared_ptr<FolderWatch> FolderWatcher::watch(int folder) {
   Core& core = *core_;
-  std::shared_ptr<FolderWatch> previous;   // let go of after the lock: letting go takes it too
+  std::shared_ptr<FolderWatch> previous;  // let go of after the lock: letting go takes it too
   const std::lock_guard lock(core.mutex);
   if (!core.started) {
     core.started = true;

@@ -8,11 +8,12 @@
 
 namespace fivefold::models::files {
 
-// Counts the changes in one folder, apart by name: a log that grows in it does not make every other file look changed. Any thread may read it.
+// Counts the changes in one folder, apart by name: a log that grows in it does not make every other file look changed.
+// Any thread may read it.
 class FolderWatch {
  public:
   static constexpr unsigned kSlots = 64;
-  static constexpr unsigned kAnyName = kSlots;   // counts every change
+  static constexpr unsigned kAnyName = kSlots;  // counts every change
 
   // Which counter a file and its precompressed neighbours share.
   static unsigned slot_of(std::string_view file_name);
@@ -27,14 +28,16 @@ class FolderWatch {
   std::array<std::atomic<std::uint32_t>, kSlots + 1> changes_{};
 };
 
-// One inotify instance and one thread that reads it, for all loops of the server. A watch lasts as long as somebody holds it.
+// One inotify instance and one thread that reads it, for all loops of the server. A watch lasts as long as somebody
+// holds it.
 class FolderWatcher {
  public:
-  static constexpr std::size_t kWatches = 16384;   // folders watched at once; over it, changes are noticed after `valid`
+  static constexpr std::size_t kWatches = 16384;  // folders watched at once; over it, changes are noticed after `valid`
 
   explicit FolderWatcher(std::size_t watches = kWatches);
   ~FolderWatcher();
-  // Null when the folder cannot be watched: too many are, the system has no inotify or no /proc. Any thread; never waits for a disk.
+  // Null when the folder cannot be watched: too many are, the system has no inotify or no /proc. Any thread; never
+  // waits for a disk.
   std::shared_ptr<FolderWatch> watch(int folder);
 
  private:

@@ -19,10 +19,14 @@ namespace {
 constexpr std::string_view kReplacement = "\xEF\xBF\xBD";
 
 constexpr std::string_view kStyle =
-    "<style>:root{color-scheme:light dark}body{font:15px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem}"
-    "h1{font-size:1.2rem;overflow-wrap:anywhere}table{width:100%;border-collapse:collapse}th{text-align:left;font-weight:600}"
-    "th,td{padding:.3rem .5rem;border-bottom:1px solid #8883}td+td,th+th{text-align:right;white-space:nowrap;font-variant-numeric:tabular-nums}"
-    "a{text-decoration:none;overflow-wrap:anywhere;unicode-bidi:isolate}a:hover{text-decoration:underline}tr:hover{background:#8881}</style>";
+    "<style>:root{color-scheme:light dark}body{font:15px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem "
+    "auto;padding:0 1rem}"
+    "h1{font-size:1.2rem;overflow-wrap:anywhere}table{width:100%;border-collapse:collapse}th{text-align:left;font-"
+    "weight:600}"
+    "th,td{padding:.3rem .5rem;border-bottom:1px solid "
+    "#8883}td+td,th+th{text-align:right;white-space:nowrap;font-variant-numeric:tabular-nums}"
+    "a{text-decoration:none;overflow-wrap:anywhere;unicode-bidi:isolate}a:hover{text-decoration:underline}tr:hover{"
+    "background:#8881}</style>";
 
 struct CloseFolder {
   void operator()(DIR* folder) const { ::closedir(folder); }
@@ -50,8 +54,9 @@ Decoded decode_utf8(std::string_view text) {
 }
 
 bool disturbs(char32_t point) {
-  return point < 0x20 || (point >= 0x7F && point < 0xA0) || point == 0x2028 || point == 0x2029 || (point >= 0x202A && point <= 0x202E) ||
-         (point >= 0x2066 && point <= 0x2069) || point == 0x200E || point == 0x200F || point == 0xFEFF;
+  return point < 0x20 || (point >= 0x7F && point < 0xA0) || point == 0x2028 || point == 0x2029 ||
+         (point >= 0x202A && point <= 0x202E) || (point >= 0x2066 && point <= 0x2069) || point == 0x200E ||
+         point == 0x200F || point == 0xFEFF;
 }
 
 std::string human_size(std::uint64_t bytes) {
@@ -70,8 +75,8 @@ void append_date(std::string& out, std::int64_t seconds, bool iso) {
   const std::time_t time = seconds;
   std::tm utc{};
   if (!::gmtime_r(&time, &utc)) return;
-  fmt::format_to(std::back_inserter(out), "{:04}-{:02}-{:02}{}{:02}:{:02}", utc.tm_year + 1900, utc.tm_mon + 1, utc.tm_mday, iso ? 'T' : ' ',
-                 utc.tm_hour, utc.tm_min);
+  fmt::format_to(std::back_inserter(out), "{:04}-{:02}-{:02}{}{:02}:{:02}", utc.tm_year + 1900, utc.tm_mon + 1,
+                 utc.tm_mday, iso ? 'T' : ' ', utc.tm_hour, utc.tm_min);
   if (iso) fmt::format_to(std::back_inserter(out), ":{:02}Z", utc.tm_sec);
 }
 
@@ -125,10 +130,11 @@ bool natural_less(std::string_view a, std::string_view b) {
     b.remove_prefix(1);
   }
   if (a.empty() != b.empty()) return a.empty();
-  return whole_a < whole_b;   // "1" and "01"
+  return whole_a < whole_b;  // "1" and "01"
 }
 
-std::expected<Listing, int> read_listing(UniqueFd folder, const config::Files& files, const PathWalk& walk, int root, const std::string& path) {
+std::expected<Listing, int> read_listing(UniqueFd folder, const config::Files& files, const PathWalk& walk, int root,
+                                         const std::string& path) {
   const std::unique_ptr<DIR, CloseFolder> open_folder(::fdopendir(folder.get()));
   if (!open_folder) return std::unexpected(errno);
   const int fd = folder.release();
@@ -142,11 +148,11 @@ std::expected<Listing, int> read_listing(UniqueFd folder, const config::Files& f
     }
     const std::string_view name = found->d_name;
     if (name == "." || name == ".." || (name.starts_with('.') && !files.dot_files)) continue;
-    struct stat status {};
-    if (::fstatat(fd, found->d_name, &status, AT_SYMLINK_NOFOLLOW) != 0) continue;   // gone meanwhile
+    struct stat status{};
+    if (::fstatat(fd, found->d_name, &status, AT_SYMLINK_NOFOLLOW) != 0) continue;  // gone meanwhile
     if (S_ISLNK(status.st_mode)) {
       const auto target = walk.open(root, path + "/" + found->d_name, O_PATH);
-      if (!target || ::fstat(target->get(), &status) != 0) continue;   // dangling, or not followed
+      if (!target || ::fstat(target->get(), &status) != 0) continue;  // dangling, or not followed
     }
     if (!S_ISREG(status.st_mode) && !S_ISDIR(status.st_mode)) continue;
     if (listing.entries.size() == kListingEntries) {
@@ -169,26 +175,30 @@ std::string listing_html(const Listing& listing, std::string_view path, bool has
   std::string page;
   page.reserve(2048 + listing.entries.size() * 160);
   fmt::format_to(std::back_inserter(page),
-                 "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width\">"
-                 "<title>{0}</title>{1}</head>\n<body><h1>{0}</h1>\n<table><thead><tr><th>Name</th><th>Size</th><th>Modified (UTC)</th></tr></thead><tbody>\n",
+                 "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" "
+                 "content=\"width=device-width\">"
+                 "<title>{0}</title>{1}</head>\n<body><h1>{0}</h1>\n<table><thead><tr><th>Name</th><th>Size</"
+                 "th><th>Modified (UTC)</th></tr></thead><tbody>\n",
                  title, kStyle);
   if (has_parent) page += "<tr><td><a href=\"../\">../</a></td><td></td><td></td></tr>\n";
   for (const ListingEntry& entry : listing.entries) {
     const std::string_view slash = entry.folder ? "/" : "";
     // "./" keeps a name from being read as anything but a path.
-    fmt::format_to(std::back_inserter(page), "<tr><td><a href=\"./{}{}\">{}{}</a></td>", percent_encode_path(entry.name), slash,
-                   html_escape(shown_name(entry.name)), slash);
+    fmt::format_to(std::back_inserter(page), "<tr><td><a href=\"./{}{}\">{}{}</a></td>",
+                   percent_encode_path(entry.name), slash, html_escape(shown_name(entry.name)), slash);
     if (entry.folder) {
       page += "<td>\xE2\x80\x93</td><td>";
     } else {
-      fmt::format_to(std::back_inserter(page), "<td title=\"{} bytes\">{}</td><td>", entry.size, human_size(entry.size));
+      fmt::format_to(std::back_inserter(page), "<td title=\"{} bytes\">{}</td><td>", entry.size,
+                     human_size(entry.size));
     }
     append_date(page, entry.modified, false);
     page += "</td></tr>\n";
   }
   page += "</tbody></table>\n";
   if (listing.entries.empty()) page += "<p>This folder is empty.</p>\n";
-  if (listing.cut) fmt::format_to(std::back_inserter(page), "<p>There are more: only {} are shown.</p>\n", kListingEntries);
+  if (listing.cut)
+    fmt::format_to(std::back_inserter(page), "<p>There are more: only {} are shown.</p>\n", kListingEntries);
   page += "</body></html>\n";
   return page;
 }
@@ -203,7 +213,8 @@ std::string listing_json(const Listing& listing, std::string_view path) {
     json += first ? "\n{\"name\":" : ",\n{\"name\":";
     first = false;
     append_json_string(json, shown_name(entry.name));
-    json += ",\"href\":\"" + percent_encode_path(entry.name) + (entry.folder ? "/\",\"type\":\"folder\"" : "\",\"type\":\"file\"");
+    json += ",\"href\":\"" + percent_encode_path(entry.name) +
+            (entry.folder ? "/\",\"type\":\"folder\"" : "\",\"type\":\"file\"");
     if (!entry.folder) fmt::format_to(std::back_inserter(json), ",\"size\":{}", entry.size);
     json += ",\"modified\":\"";
     append_date(json, entry.modified, true);

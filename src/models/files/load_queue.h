@@ -1,5 +1,6 @@
 #pragma once
-// Loads that have to wait for a disk: done on the blocking pool, one for all requests of a loop that want the same file at once.
+// Loads that have to wait for a disk: done on the blocking pool, one for all requests of a loop that want the same file
+// at once.
 #include <coroutine>
 #include <functional>
 #include <memory>
@@ -26,8 +27,9 @@ class LoadQueue {
 
   // Starts a load, or joins the one under way for `key`. `loader` lives until the load has ended.
   // `finished` runs on the loop once, with the result, before those who wait go on; also when nobody waits any more.
-  std::shared_ptr<Loading> start(std::string key, LoadRequest request, Loaded previous, std::shared_ptr<const ResourceLoader> loader,
-                                 net::BlockingPool& pool, net::Loop& loop, std::function<void(const Loading&)> finished);
+  std::shared_ptr<Loading> start(std::string key, LoadRequest request, Loaded previous,
+                                 std::shared_ptr<const ResourceLoader> loader, net::BlockingPool& pool, net::Loop& loop,
+                                 std::function<void(const Loading&)> finished);
   std::size_t size() const { return under_way_->size(); }
 
  private:
@@ -35,7 +37,8 @@ class LoadQueue {
   std::shared_ptr<UnderWay> under_way_ = std::make_shared<UnderWay>();
 };
 
-// co_await Wait(loading): until it is done. A waiter may be destroyed at any time; the load goes on for the others and the cache.
+// co_await Wait(loading): until it is done. A waiter may be destroyed at any time; the load goes on for the others and
+// the cache.
 class [[nodiscard]] LoadQueue::Loading::Wait {
  public:
   explicit Wait(std::shared_ptr<Loading> loading) : loading_(std::move(loading)) {}

@@ -20,12 +20,19 @@ std::string random_boundary() {
 
 }  // namespace
 
-MultipartRanges::MultipartRanges(std::shared_ptr<const Resource> resource, const Variant& variant, const std::vector<http::ByteRange>& ranges,
-                                 std::string_view type, net::Loop& loop, net::BlockingPool& pool)
-    : resource_(std::move(resource)), variant_(variant), loop_(loop), pool_(pool), boundary_(random_boundary()), end_("\r\n--" + boundary_ + "--\r\n") {
+MultipartRanges::MultipartRanges(std::shared_ptr<const Resource> resource, const Variant& variant,
+                                 const std::vector<http::ByteRange>& ranges, std::string_view type, net::Loop& loop,
+                                 net::BlockingPool& pool)
+    : resource_(std::move(resource)),
+      variant_(variant),
+      loop_(loop),
+      pool_(pool),
+      boundary_(random_boundary()),
+      end_("\r\n--" + boundary_ + "--\r\n") {
   for (const auto& range : ranges) {
-    parts_.push_back({.head = fmt::format("{}--{}\r\nContent-Type: {}\r\nContent-Range: bytes {}-{}/{}\r\n\r\n", parts_.empty() ? "" : "\r\n", boundary_,
-                                          type, range.first, range.first + range.length - 1, variant.size),
+    parts_.push_back({.head = fmt::format("{}--{}\r\nContent-Type: {}\r\nContent-Range: bytes {}-{}/{}\r\n\r\n",
+                                          parts_.empty() ? "" : "\r\n", boundary_, type, range.first,
+                                          range.first + range.length - 1, variant.size),
                       .range = range});
     left_ += parts_.back().head.size() + range.length;
   }
@@ -50,7 +57,8 @@ net::Task<Result<exchange::Chunk>> MultipartRanges::next() {
     bytes = std::string_view(variant_.content).substr(part.range.first, part.range.length);
   } else {
     if (!source_) {
-      exchange::FileSegment segment{.keep = resource_, .fd = variant_.fd.get(), .offset = part.range.first, .length = part.range.length};
+      exchange::FileSegment segment{
+          .keep = resource_, .fd = variant_.fd.get(), .offset = part.range.first, .length = part.range.length};
       source_ = std::make_unique<exchange::FileSource>(std::move(segment), loop_, pool_);
     }
     auto piece = co_await source_->next();
@@ -61,7 +69,7 @@ net::Task<Result<exchange::Chunk>> MultipartRanges::next() {
   part.range.first += bytes.size();
   part.range.length -= bytes.size();
   if (part.range.length == 0) {
-    spent_ = std::move(source_);   // its buffer holds the bytes until the next call
+    spent_ = std::move(source_);  // its buffer holds the bytes until the next call
     turn_ = ++part_ < parts_.size() ? Turn::head : Turn::end;
   }
   co_return bytes;

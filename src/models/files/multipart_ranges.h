@@ -14,8 +14,9 @@ namespace fivefold::models::files {
 class MultipartRanges final : public exchange::BodySource {
  public:
   // `variant` lies in `resource`. `type` is the Content-Type of each part.
-  MultipartRanges(std::shared_ptr<const Resource> resource, const Variant& variant, const std::vector<http::ByteRange>& ranges, std::string_view type,
-                  net::Loop& loop, net::BlockingPool& pool);
+  MultipartRanges(std::shared_ptr<const Resource> resource, const Variant& variant,
+                  const std::vector<http::ByteRange>& ranges, std::string_view type, net::Loop& loop,
+                  net::BlockingPool& pool);
   net::Task<Result<exchange::Chunk>> next() override;
   std::optional<std::uint64_t> length() const override { return left_; }
   // The whole response's Content-Type, with the boundary: random, so that no content can hold it by intent.
@@ -35,8 +36,8 @@ class MultipartRanges final : public exchange::BodySource {
   std::vector<Part> parts_;
   std::size_t part_ = 0;
   enum class Turn : std::uint8_t { head, content, end, done } turn_ = Turn::head;
-  std::unique_ptr<exchange::FileSource> source_;   // of the part being sent from the disk
-  std::unique_ptr<exchange::FileSource> spent_;    // the one before: its last bytes may still be looked at
+  std::unique_ptr<exchange::FileSource> source_;  // of the part being sent from the disk
+  std::unique_ptr<exchange::FileSource> spent_;   // the one before: its last bytes may still be looked at
   std::uint64_t left_ = 0;
 };
 

@@ -29,7 +29,7 @@ void OpenFileCache::drop(Entry& entry) {
   unlink(entry);
   memory_ -= entry.memory;
   descriptors_ -= entry.descriptors;
-  entries_.erase(entries_.find(entry.key));   // by iterator: the key looked for is the entry's own
+  entries_.erase(entries_.find(entry.key));  // by iterator: the key looked for is the entry's own
 }
 
 void OpenFileCache::erase(const Key& key) {
@@ -54,7 +54,8 @@ void OpenFileCache::store(const Key& key, Loaded loaded, net::TimePoint now) {
   entry->loaded = std::move(loaded);
   entry->checked = now;
   if (settings_.entries == 0 || entry->memory > settings_.memory / 4 || entry->descriptors > descriptor_limit_) return;
-  while (oldest_ && (entries_.size() >= settings_.entries || memory_ + entry->memory > settings_.memory)) drop(*oldest_);
+  while (oldest_ && (entries_.size() >= settings_.entries || memory_ + entry->memory > settings_.memory))
+    drop(*oldest_);
   for (Entry* old = oldest_; old && descriptors_ + entry->descriptors > descriptor_limit_;) {
     Entry* next = old->newer;
     if (old->descriptors > 0) drop(*old);

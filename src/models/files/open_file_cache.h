@@ -25,9 +25,9 @@ class OpenFileCache {
 
   struct Entry {
     std::string path;
-    Key key;                          // its view is `path`
+    Key key;  // its view is `path`
     Loaded loaded;
-    net::TimePoint checked{};         // when the disk was last looked at
+    net::TimePoint checked{};  // when the disk was last looked at
     std::size_t memory = 0;
     std::size_t descriptors = 0;
     Entry* newer = nullptr;
@@ -37,11 +37,15 @@ class OpenFileCache {
   };
 
   // `descriptors` bounds how many files the cache keeps open.
-  OpenFileCache(const config::OpenFileCache& settings, std::size_t descriptors) : settings_(settings), descriptor_limit_(descriptors) {}
+  OpenFileCache(const config::OpenFileCache& settings, std::size_t descriptors)
+      : settings_(settings), descriptor_limit_(descriptors) {}
 
-  // The entry, whatever its age, made the most recently used; null when there is none. Valid until the next store or erase.
+  // The entry, whatever its age, made the most recently used; null when there is none. Valid until the next store or
+  // erase.
   Entry* find(const Key& key);
-  bool is_fresh(const Entry& entry, net::TimePoint now) const { return now - entry.checked < settings_.valid && !entry.changed(); }
+  bool is_fresh(const Entry& entry, net::TimePoint now) const {
+    return now - entry.checked < settings_.valid && !entry.changed();
+  }
   // Keeps `loaded`, unless it is larger than a quarter of the memory all entries may use or the cache is off.
   void store(const Key& key, Loaded loaded, net::TimePoint now);
   void erase(const Key& key);
@@ -56,7 +60,8 @@ class OpenFileCache {
  private:
   struct Hash {
     std::size_t operator()(const Key& key) const {
-      return std::hash<std::string_view>{}(key.path) ^ (key.handler * 4 + static_cast<std::size_t>(key.want)) * 0x9E3779B97F4A7C15ull;
+      return std::hash<std::string_view>{}(key.path) ^
+             (key.handler * 4 + static_cast<std::size_t>(key.want)) * 0x9E3779B97F4A7C15ull;
     }
   };
   void link(Entry& entry);

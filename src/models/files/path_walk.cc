@@ -12,7 +12,8 @@
 namespace fivefold::models::files {
 namespace {
 
-// RESOLVE_BENEATH may say EAGAIN when a folder is being renamed while ".." of a link is followed; it is tried again this often.
+// RESOLVE_BENEATH may say EAGAIN when a folder is being renamed while ".." of a link is followed; it is tried again
+// this often.
 constexpr int kRenameRetries = 8;
 // Links followed by open_by_owner on one path, as many as the kernel follows.
 constexpr int kLinksFollowed = 40;
@@ -62,10 +63,13 @@ PathWalk::Opened PathWalk::open_root(const std::string& path) const {
 
 PathWalk::Opened PathWalk::open(int root, const std::string& path, int flags) const {
   switch (symlinks_) {
-    case config::Symlinks::deny: return open_beneath(root, path.c_str(), flags, RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS);
-    case config::Symlinks::follow: return open_beneath(root, path.c_str(), flags, 0);
+    case config::Symlinks::deny:
+      return open_beneath(root, path.c_str(), flags, RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS);
+    case config::Symlinks::follow:
+      return open_beneath(root, path.c_str(), flags, 0);
     case config::Symlinks::within:
-    case config::Symlinks::owner: break;
+    case config::Symlinks::owner:
+      break;
   }
   auto opened = open_beneath(root, path.c_str(), flags, RESOLVE_BENEATH);
   if (opened || opened.error() != EXDEV) return opened;
@@ -74,8 +78,8 @@ PathWalk::Opened PathWalk::open(int root, const std::string& path, int flags) co
   return open_by_owner(root, path, flags);
 }
 
-// RESOLVE_BENEATH refuses every absolute link, also one that leads back into the folder. What was opened is judged by where
-// the kernel says it is, not by its name, so that nobody can exchange it in between.
+// RESOLVE_BENEATH refuses every absolute link, also one that leads back into the folder. What was opened is judged by
+// where the kernel says it is, not by its name, so that nobody can exchange it in between.
 PathWalk::Opened PathWalk::open_absolute_link(int root, const std::string& path, int flags) const {
   auto opened = open_beneath(root, path.c_str(), O_PATH, 0);
   if (!opened) return opened;
@@ -85,8 +89,9 @@ PathWalk::Opened PathWalk::open_absolute_link(int root, const std::string& path,
   return reopen(std::move(*opened), flags);
 }
 
-// Walks the path one name at a time. A link is followed when its target belongs to the link's owner, or lies beneath the root.
-// The link's text is read from the link that was looked at, so that it cannot be exchanged between the look and the step.
+// Walks the path one name at a time. A link is followed when its target belongs to the link's owner, or lies beneath
+// the root. The link's text is read from the link that was looked at, so that it cannot be exchanged between the look
+// and the step.
 PathWalk::Opened PathWalk::open_by_owner(int root, const std::string& path, int flags) const {
   UniqueFd here(::fcntl(root, F_DUPFD_CLOEXEC, 0));
   if (!here) return std::unexpected(errno);
@@ -98,7 +103,7 @@ PathWalk::Opened PathWalk::open_by_owner(int root, const std::string& path, int 
     if (name.empty()) continue;
     auto step = open_beneath(here.get(), name.c_str(), O_PATH | O_NOFOLLOW, 0);
     if (!step) return step;
-    struct stat link {};
+    struct stat link{};
     if (::fstat(step->get(), &link) != 0) return std::unexpected(errno);
     if (S_ISLNK(link.st_mode)) {
       if (++links > kLinksFollowed) return std::unexpected(ELOOP);
@@ -108,7 +113,7 @@ PathWalk::Opened PathWalk::open_by_owner(int root, const std::string& path, int 
       text[static_cast<std::size_t>(length)] = '\0';
       auto target = open_beneath(here.get(), text.data(), O_PATH, 0);
       if (!target) return target;
-      struct stat reached {};
+      struct stat reached{};
       if (::fstat(target->get(), &reached) != 0) return std::unexpected(errno);
       if (reached.st_uid != link.st_uid) {
         const auto folder = path_of(root);
@@ -123,7 +128,7 @@ PathWalk::Opened PathWalk::open_by_owner(int root, const std::string& path, int 
 }
 
 std::expected<Looked, int> look(int fd) {
-  struct stat status {};
+  struct stat status{};
   if (::fstat(fd, &status) != 0) return std::unexpected(errno);
   constexpr std::int64_t kSecond = 1'000'000'000;
   return Looked{.state = {.device = status.st_dev,

@@ -10,12 +10,12 @@
 
 namespace fivefold::models::files {
 
-// How long a look at the file system may take: `cached` touches only what the kernel has in memory and fails with EAGAIN
-// when that is not enough, so that an event loop can ask; `blocking` waits for the disk, on a thread that may.
+// How long a look at the file system may take: `cached` touches only what the kernel has in memory and fails with
+// EAGAIN when that is not enough, so that an event loop can ask; `blocking` waits for the disk, on a thread that may.
 enum class Patience : std::uint8_t { cached, blocking };
 
-// Opens things beneath one folder. Errors are errno values: EAGAIN only when `cached` was not enough; EXDEV for a path that
-// leads out of the folder; ELOOP for a symbolic link where none is allowed.
+// Opens things beneath one folder. Errors are errno values: EAGAIN only when `cached` was not enough; EXDEV for a path
+// that leads out of the folder; ELOOP for a symbolic link where none is allowed.
 class PathWalk {
  public:
   using Opened = std::expected<UniqueFd, int>;

@@ -4,7 +4,8 @@ namespace fivefold::models::files {
 namespace {
 
 std::size_t memory_of(const Variant& variant) {
-  return variant.content.capacity() + variant.etag.capacity() + variant.headers.wire().capacity() + variant.not_modified.wire().capacity();
+  return variant.content.capacity() + variant.etag.capacity() + variant.headers.wire().capacity() +
+         variant.not_modified.wire().capacity();
 }
 
 }  // namespace

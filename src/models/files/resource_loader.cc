@@ -19,16 +19,16 @@ namespace {
 
 // A file whose content changes while it is read is read again this often, then taken as it came.
 constexpr int kReadAttempts = 3;
-// Younger files are read again whenever they are looked at: file times move in steps of some milliseconds (and of two seconds on
-// FAT), so that a second change can hide behind the first.
+// Younger files are read again whenever they are looked at: file times move in steps of some milliseconds (and of two
+// seconds on FAT), so that a second change can hide behind the first.
 constexpr std::int64_t kSettledAfterNs = 2'000'000'000;
 
 struct Neighbour {
   std::string_view suffix;
   http::Coding coding;
 };
-constexpr std::array<Neighbour, 3> kNeighbours{Neighbour{".zst", http::Coding::zstd}, Neighbour{".br", http::Coding::br},
-                                               Neighbour{".gz", http::Coding::gzip}};
+constexpr std::array<Neighbour, 3> kNeighbours{
+    Neighbour{".zst", http::Coding::zstd}, Neighbour{".br", http::Coding::br}, Neighbour{".gz", http::Coding::gzip}};
 
 std::int64_t now_ns() {
   timespec now{};
@@ -73,7 +73,7 @@ struct ResourceLoader::Visit {
 
 struct ResourceLoader::Found {
   Resource::Kind kind = Resource::Kind::file;
-  std::string path;          // of the file or the folder, relative to the root, without a slash at the end; "." is the root
+  std::string path;  // of the file or the folder, relative to the root, without a slash at the end; "." is the root
   FileState state;
   std::size_t index = 0;
   std::array<std::optional<FileState>, 3> neighbours;
@@ -101,8 +101,9 @@ Loaded ResourceLoader::load(const LoadRequest& request, const Loaded& previous, 
   auto resource = std::make_shared<Resource>();
   resource->watch = watch_folder_of(visit, request.path);
   const bool whole_folder = request.path.empty() || request.path.ends_with('/');
-  resource->watch_slot =
-      whole_folder ? FolderWatch::kAnyName : FolderWatch::slot_of(std::string_view(request.path).substr(request.path.rfind('/') + 1));
+  resource->watch_slot = whole_folder
+                             ? FolderWatch::kAnyName
+                             : FolderWatch::slot_of(std::string_view(request.path).substr(request.path.rfind('/') + 1));
   const std::uint32_t seen = resource->changes();
   auto found = find(visit, request.path);
   if (!found) return {.error = found.error()};
@@ -150,7 +151,8 @@ std::expected<ResourceLoader::Found, int> ResourceLoader::find_index(const Visit
     const auto looked = look(opened->get());
     if (!looked) return std::unexpected(looked.error());
     if (!S_ISREG(looked->mode)) continue;
-    Found found{.kind = Resource::Kind::file, .path = std::move(path), .state = looked->state, .index = i, .neighbours = {}};
+    Found found{
+        .kind = Resource::Kind::file, .path = std::move(path), .state = looked->state, .index = i, .neighbours = {}};
     if (const int error = find_neighbours(visit, found)) return std::unexpected(error);
     return found;
   }
@@ -167,7 +169,8 @@ int ResourceLoader::find_neighbours(const Visit& visit, Found& found) const {
       continue;
     }
     const auto looked = look(opened->get());
-    if (looked && S_ISREG(looked->mode) && looked->state.modified_ns >= found.state.modified_ns) found.neighbours[i] = looked->state;
+    if (looked && S_ISREG(looked->mode) && looked->state.modified_ns >= found.state.modified_ns)
+      found.neighbours[i] = looked->state;
   }
   return 0;
 }
@@ -178,18 +181,21 @@ bool ResourceLoader::still_holds(const Resource& resource, const Found& found, b
     return unchanged && found.kind == Resource::Kind::folder && resource.state == found.state;
   if (resource.kind != found.kind) return false;
   if (resource.kind != Resource::Kind::file) return true;
-  return resource.settled && resource.state == found.state && resource.index == found.index && resource.neighbours == found.neighbours;
+  return resource.settled && resource.state == found.state && resource.index == found.index &&
+         resource.neighbours == found.neighbours;
 }
 
 std::shared_ptr<FolderWatch> ResourceLoader::watch_folder_of(const Visit& visit, const std::string& path) const {
   if (!watcher_) return nullptr;
   const auto slash = path.rfind('/');
-  const auto folder = visit.walk.open(visit.root.get(), slash == std::string::npos ? "." : path.substr(0, slash), O_PATH | O_DIRECTORY);
+  const auto folder =
+      visit.walk.open(visit.root.get(), slash == std::string::npos ? "." : path.substr(0, slash), O_PATH | O_DIRECTORY);
   return folder ? watcher_->watch(folder->get()) : nullptr;
 }
 
 // Opens one file and reads it when it is small. `state` becomes that of what was opened.
-int ResourceLoader::read_variant(const Visit& visit, const std::string& name, Variant& variant, FileState& state) const {
+int ResourceLoader::read_variant(const Visit& visit, const std::string& name, Variant& variant,
+                                 FileState& state) const {
   for (int attempt = 1;; ++attempt) {
     auto opened = visit.walk.open(visit.root.get(), name, O_RDONLY);
     if (!opened) return opened.error();
@@ -198,7 +204,8 @@ int ResourceLoader::read_variant(const Visit& visit, const std::string& name, Va
     if (!S_ISREG(looked->mode)) return ENOENT;
     variant.in_memory = looked->state.size <= content_limit_;
     if (variant.in_memory) {
-      if (const int error = read_content(opened->get(), looked->state.size, visit.patience, variant.content)) return error;
+      if (const int error = read_content(opened->get(), looked->state.size, visit.patience, variant.content))
+        return error;
       const auto after = look(opened->get());
       if (!after) return after.error();
       const bool torn = after->state != looked->state || variant.content.size() != looked->state.size;
@@ -210,7 +217,8 @@ int ResourceLoader::read_variant(const Visit& visit, const std::string& name, Va
     }
     state = looked->state;
     const auto tag_name = http::coding_name(variant.coding);
-    variant.etag = fmt::format("\"{:x}-{:x}{}{}\"", static_cast<std::uint64_t>(state.modified_ns), variant.size, tag_name.empty() ? "" : "-", tag_name);
+    variant.etag = fmt::format("\"{:x}-{:x}{}{}\"", static_cast<std::uint64_t>(state.modified_ns), variant.size,
+                               tag_name.empty() ? "" : "-", tag_name);
     // RFC 9110 section 8.8.2.1: a time that lies ahead is not told.
     variant.modified = std::min<std::int64_t>(state.modified_ns / 1'000'000'000, ::time(nullptr));
     return 0;
@@ -224,9 +232,10 @@ int ResourceLoader::build_file(const Visit& visit, const Found& found, Resource&
     if (!found.neighbours[i]) continue;
     Variant variant;
     variant.coding = kNeighbours[i].coding;
-    const int error = read_variant(visit, found.path + std::string(kNeighbours[i].suffix), variant, *resource.neighbours[i]);
+    const int error =
+        read_variant(visit, found.path + std::string(kNeighbours[i].suffix), variant, *resource.neighbours[i]);
     if (error == EAGAIN || error == EMFILE || error == ENFILE || error == ENOMEM) return error;
-    if (error != 0) continue;   // gone or unreadable: the file itself is sent
+    if (error != 0) continue;  // gone or unreadable: the file itself is sent
     write_headers(variant, type, true);
     resource.precompressed.push_back(std::move(variant));
   }
@@ -235,8 +244,9 @@ int ResourceLoader::build_file(const Visit& visit, const Found& found, Resource&
   return 0;
 }
 
-int ResourceLoader::build_listing(const Visit& visit, const Found& found, const LoadRequest& request, Resource& resource) const {
-  if (visit.patience == Patience::cached) return EAGAIN;   // many looks at the disk: never on a loop
+int ResourceLoader::build_listing(const Visit& visit, const Found& found, const LoadRequest& request,
+                                  Resource& resource) const {
+  if (visit.patience == Patience::cached) return EAGAIN;  // many looks at the disk: never on a loop
   auto folder = visit.walk.open(visit.root.get(), found.path, O_RDONLY | O_DIRECTORY);
   if (!folder) return folder.error();
   auto listing = read_listing(std::move(*folder), files_, visit.walk, visit.root.get(), found.path);
@@ -244,7 +254,8 @@ int ResourceLoader::build_listing(const Visit& visit, const Found& found, const 
   resource.kind = Resource::Kind::listing;
   Variant& whole = resource.whole;
   const bool json = request.want == Want::listing_json;
-  whole.content = json ? listing_json(*listing, request.shown_path) : listing_html(*listing, request.shown_path, !request.path.empty());
+  whole.content = json ? listing_json(*listing, request.shown_path)
+                       : listing_html(*listing, request.shown_path, !request.path.empty());
   whole.in_memory = true;
   whole.size = whole.content.size();
   whole.etag = fmt::format("\"{:x}-{:x}\"", std::hash<std::string_view>{}(whole.content), whole.size);
@@ -270,7 +281,8 @@ void ResourceLoader::write_headers(Variant& variant, std::string_view type, bool
   }
 }
 
-// The configuration's own types come before the built-in table: the longest of ".suffix" or a whole name, ignoring case.
+// The configuration's own types come before the built-in table: the longest of ".suffix" or a whole name, ignoring
+// case.
 std::string_view ResourceLoader::type_of(std::string_view path) const {
   const std::string_view name = path.substr(path.rfind('/') + 1);
   std::string_view type;

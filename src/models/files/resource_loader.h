@@ -1,6 +1,6 @@
 #pragma once
-// Reads a path under a folder from the disk into a Resource. No loop, no coroutines: it runs on an event loop when the kernel has
-// everything in memory, and on a thread that may wait when it has not.
+// Reads a path under a folder from the disk into a Resource. No loop, no coroutines: it runs on an event loop when the
+// kernel has everything in memory, and on a thread that may wait when it has not.
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -18,13 +18,14 @@ enum class Want : std::uint8_t { file, listing_html, listing_json };
 struct LoadRequest {
   Want want = Want::file;
   std::string path;
-  std::string shown_path;   // for a listing: the path as the client knows it
+  std::string shown_path;  // for a listing: the path as the client knows it
 };
 
-// `error` is 0 or an errno: EAGAIN when `cached` patience was not enough, ENOENT for all that is not there or not to be seen.
+// `error` is 0 or an errno: EAGAIN when `cached` patience was not enough, ENOENT for all that is not there or not to be
+// seen.
 struct Loaded {
   std::shared_ptr<const Resource> resource;
-  std::uint32_t seen = 0;   // the resource's changes() before the disk was looked at
+  std::uint32_t seen = 0;  // the resource's changes() before the disk was looked at
   int error = 0;
 };
 
