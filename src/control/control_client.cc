@@ -1,5 +1,6 @@
 #include "control/control_client.h"
 
+#include <poll.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 
@@ -12,6 +13,8 @@
 namespace fivefold::control {
 namespace {
 
+constexpr int kTries = 5;
+constexpr int kBetweenTries = 100;  // milliseconds
 constexpr std::size_t kAnswerLimit = 64 * 1024 * 1024;
 
 Result<UniqueFd> connect(const std::string& path) {
@@ -39,13 +42,13 @@ Result<UniqueFd> connect(const std::string& path) {
   return fd;
 }
 
-}  // namespace
-
-Result<std::string> ask(const std::string& socket_path, const std::string& command) {
+// One try. Code::cancelled: the connection was closed without an answer.
+Result<std::string> ask_once(const std::string& socket_path, const std::string& command) {
   auto fd = connect(socket_path);
   if (!fd) return std::unexpected(fd.error());
   const auto request = nlohmann::json{{"command", command}}.dump() + "\n";
-  if (::send(fd->get(), request.data(), request.size(), MSG_NOSIGNAL) != static_cast<ssize_t>(request.size()))
+  if (::send(fd->get(), request.data(), request.size(), MSG_NOSIGNAL) != static_cast<ssize_t>(request.size()) &&
+      errno != EPIPE && errno != ECONNRESET)
     return fail_errno(errno, "sending to " + socket_path);
   std::string answer;
   char piece[65536];
@@ -61,10 +64,21 @@ Result<std::string> ask(const std::string& socket_path, const std::string& comma
       return fail(Code::content_too_large, "The answer from " + socket_path + " does not end.");
   }
   if (answer.empty())
-    return fail(Code::closed,
-                "The server on " + socket_path +
-                    " closed the connection without an answer: it may be starting again, or not know you. Try again.");
+    return fail(Code::cancelled, "The server on " + socket_path +
+                                     " closed the connection without an answer: it may be starting again, or not know "
+                                     "you. Try again.");
   return answer;
+}
+
+}  // namespace
+
+Result<std::string> ask(const std::string& socket_path, const std::string& command) {
+  // A server process that is being replaced closes its connections; the next one answers on the same socket.
+  for (int tries = 1;; ++tries) {
+    auto answer = ask_once(socket_path, command);
+    if (answer || answer.error().code != Code::cancelled || tries == kTries) return answer;
+    ::poll(nullptr, 0, kBetweenTries);
+  }
 }
 
 Result<nlohmann::json> ask_json(const std::string& socket_path, const std::string& command) {

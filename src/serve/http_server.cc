@@ -51,7 +51,7 @@ struct OpenListener {
   std::string address;
   bool proxy_protocol = false;
   // By loop; filled and emptied on that loop.
-  std::vector<std::shared_ptr<std::shared_ptr<net::Listener>>> acceptors;
+  std::vector<std::shared_ptr<std::weak_ptr<net::Listener>>> acceptors;
 };
 
 }  // namespace
@@ -234,11 +234,11 @@ void HttpServer::set_listeners(std::vector<ListeningSocket> sockets) {
       auto& loop = *impl_->loops[i % impl_->loops.size()];   // the kernel fills every socket's queue: none may stay unserved
       auto fd = std::make_shared<UniqueFd>(std::move(socket.fds[i]));
       // Made and destroyed on its own loop; the list here only remembers which one to close.
-      auto slot = std::make_shared<std::shared_ptr<net::Listener>>();
+      auto slot = std::make_shared<std::weak_ptr<net::Listener>>();
       loop.loop().post([impl = impl_.get(), &loop, fd, slot, listen = socket.listen, spread] {
         if (loop.state.draining) return;
-        *slot = impl->listen_on(loop, std::move(*fd), listen, spread);
-        loop.listeners.push_back(*slot);
+        loop.listeners.push_back(impl->listen_on(loop, std::move(*fd), listen, spread));
+        *slot = loop.listeners.back();
       });
       opened.acceptors.push_back(std::move(slot));
     }
@@ -248,8 +248,7 @@ void HttpServer::set_listeners(std::vector<ListeningSocket> sockets) {
     for (std::size_t i = 0; i < gone.acceptors.size(); ++i) {
       auto& loop = *impl_->loops[i % impl_->loops.size()];
       loop.loop().post([&loop, slot = gone.acceptors[i]] {
-        std::erase(loop.listeners, *slot);
-        slot->reset();
+        std::erase(loop.listeners, slot->lock());
       });
     }
   }

@@ -680,6 +680,10 @@ void Keeper::stop() {
     if (server->state == ServerProcess::State::ready) drain(*server);
     // One that is starting is told when it says that it is ready.
   }
+  // Ours too: a client that comes now is refused at once instead of waiting in the queue of a socket that nobody
+  // accepts from.
+  for (auto& server : servers_) server->setup->listeners.clear();
+  setup_->listeners.clear();
   if (servers_.empty()) finished_ = true;
 }
 
