@@ -2,9 +2,17 @@
 
 #include <algorithm>
 
+#include "base/text.h"
+
 // The one place that sees toml++; syntax errors are values here.
 #define TOML_EXCEPTIONS 0
 #define TOML_ENABLE_FORMATTERS 0
+#include <toml++/impl/preprocessor.h>
+// toml++ 3.3 asserts that a key begins as a key may before it looks whether it does: "[[/x]]" would abort in a debug
+// build, and in a release build, where the assertion is an assumption, the check itself is optimised away. Without it
+// the check says what is wrong.
+#undef TOML_ASSERT_ASSUME
+#define TOML_ASSERT_ASSUME(expression) static_assert(true)
 #include <toml++/toml.h>
 
 namespace fivefold::config {
@@ -73,7 +81,8 @@ const char* find_deep_key(std::string_view text, Mark& at) {
 std::string in_our_words(std::string_view description) {
   constexpr std::string_view kPrefix = "Error while parsing ";
   if (description.starts_with(kPrefix)) description.remove_prefix(kPrefix.size());
-  return std::string(description);
+  // It quotes the file, line ends included.
+  return printable(description, 300);
 }
 
 }  // namespace

@@ -75,5 +75,15 @@ TEST(Documentation, ItsExamplesAreRight) {
   EXPECT_GE(examples, 4u);
 }
 
+TEST(Documentation, ShippedConfigurationsAreRight) {
+  for (const auto* path :
+       {"../../examples/files/fivefold.toml", "../../examples/cgi/fivefold.toml", "../../packaging/fivefold.toml"}) {
+    std::ifstream file(path);
+    ASSERT_TRUE(file) << path;
+    const std::string text{std::istreambuf_iterator<char>(file), {}};
+    for (const auto& fault : parse(text, path, "/etc/fivefold").faults) ADD_FAILURE() << to_string(fault);
+  }
+}
+
 }  // namespace
 }  // namespace fivefold::config

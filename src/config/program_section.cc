@@ -113,6 +113,7 @@ Model read_model(TableReader& reader, const std::string& name, bool describe) {
   const Entry* entry = reader.table().find("model");
   reader.choice("model", model,
                 {{"cgi", Model::cgi}, {"module", Model::module}, {"app", Model::app}, {"function", Model::function}});
+  reader.has_no_default();
   if (!entry) {
     if (!describe) faults.error(reader.table().at, "program '" + name + "' has no model", "add model = \"cgi\"");
   } else if (model != Model::cgi) {

@@ -135,6 +135,7 @@ void read_redirect(TableReader& reader, Route& route) {
 void read_switch(TableReader& reader, std::string_view key) {
   bool on = false;
   reader.boolean(key, on);
+  reader.has_no_default();
   const Entry* entry = reader.table().find(key);
   if (entry && entry->value.is(Node::Kind::boolean) && !on)
     reader.context().faults.error(entry->value.at, reader.name(key) + " can only be true", "leave the key out");

@@ -18,6 +18,11 @@ std::string shown(const std::vector<std::string>& texts) {
   return list + "]";
 }
 
+std::string shown_size(std::uint64_t bytes) {
+  const auto text = format_size(bytes);
+  return is_digit(text.back()) ? text : "\"" + text + "\"";
+}
+
 // A scalar as it would be written in a string, for "write user = "33"".
 std::string as_text(const Node& value) {
   if (value.is(Node::Kind::integer)) return std::to_string(value.integer);
@@ -131,7 +136,7 @@ std::uint64_t TableReader::number_value(std::string_view key, std::uint64_t fall
 }
 
 std::uint64_t TableReader::size_value(std::string_view key, std::uint64_t fallback, Range range) {
-  const Entry* entry = take(key, "size", format_size(fallback));
+  const Entry* entry = take(key, "size", shown_size(fallback));
   if (!entry) return fallback;
   const Node& value = entry->value;
   std::optional<std::uint64_t> bytes;

@@ -87,6 +87,9 @@ class TableReader {
     value = (choices.begin() + choice_value(key, names, chosen))->second;
   }
 
+  // The key read last must be given, or stands for nothing when it is not: the documentation shows no default.
+  void has_no_default() { keys_.back().fallback = "–"; }
+
   // Reports every key that was not asked for. `elsewhere` are keys that another place knows, with what to say.
   void finish(const std::vector<std::pair<std::string_view, std::string>>& elsewhere = {});
 
