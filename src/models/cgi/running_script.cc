@@ -79,8 +79,18 @@ bool RunningScript::output_waits() {
   return ::ioctl(process_->output().fd(), FIONREAD, &waiting) == 0 && waiting > 0;
 }
 
-// Until there is more output, or its end. `what` is said when it does not come in time.
-net::Task<Result<RunningScript::Output>> RunningScript::wait(net::TimePoint deadline, std::string_view what) {
+std::string RunningScript::late(net::TimePoint deadline, Limit limit) const {
+  const auto& cgi = program_->settings.cgi;
+  if (deadline == deadline_)
+    return "the program was not done within " + seconds(program_->settings.timeout) + " (timeout)";
+  if (limit == Limit::head)
+    return "the program sent no complete response head within " + seconds(cgi.first_byte_timeout) +
+           " (first_byte_timeout)";
+  return "the program wrote nothing for " + seconds(cgi.idle_timeout) + " (idle_timeout)";
+}
+
+// Until there is more output, or its end. `limit` is what the deadline stands for.
+net::Task<Result<RunningScript::Output>> RunningScript::wait(net::TimePoint deadline, Limit limit) {
   while (true) {
     if (process_->input_error()) co_return std::unexpected(*process_->input_error());
     if (abandoned_ && !output_waits()) {
@@ -96,11 +106,7 @@ net::Task<Result<RunningScript::Output>> RunningScript::wait(net::TimePoint dead
     if (got.error().code != Code::timed_out)
       co_return fail(Code::program_failed, "the program's output cannot be read: " + got.error().message);
     if (std::exchange(pause_due_, false)) co_return Output::pause;
-    if (process_->loop().now() >= deadline) {
-      const auto passed =
-          deadline == deadline_ ? "within " + seconds(program_->settings.timeout) + " (timeout)" : std::string(what);
-      co_return fail(Code::program_timeout, "the program " + passed);
-    }
+    if (process_->loop().now() >= deadline) co_return fail(Code::program_timeout, late(deadline, limit));
   }
 }
 
@@ -108,10 +114,8 @@ net::Task<Result<gateway::CgiHead>> RunningScript::head() {
   gateway::CgiHeadParser parser(
       {.head = program_->settings.cgi.output_head, .status_line = program_->settings.cgi.nph == config::Nph::reframe});
   gateway::CgiHead head;
-  const std::string late = "sent no complete response head within " +
-                           seconds(program_->settings.cgi.first_byte_timeout) + " (first_byte_timeout)";
   while (true) {
-    auto output = co_await wait(head_deadline_, late);
+    auto output = co_await wait(head_deadline_, Limit::head);
     Error error;
     if (!output) {
       error = std::move(output.error());
@@ -148,7 +152,7 @@ net::Task<Result<std::optional<std::string>>> RunningScript::whole_body() {
       co_return std::nullopt;
     }
     if (!std::exchange(timed, true)) pause_timer_->set(kFlushAfter);
-    auto output = co_await wait(deadline_, {});
+    auto output = co_await wait(deadline_, Limit::silence);
     if (!output) {
       pause_timer_->cancel();
       auto told = co_await failed(std::move(output.error()));
@@ -172,9 +176,7 @@ net::Task<Result<exchange::Chunk>> RunningScript::next() {
   while (buffered().empty() && !at_end_ && left_ != 0) {
     const auto now = process_->loop().now();
     const auto deadline = std::min(deadline_, now + program_->settings.cgi.idle_timeout);
-    if (now >= deadline_) watch();
-    const std::string silent = "wrote nothing for " + seconds(program_->settings.cgi.idle_timeout) + " (idle_timeout)";
-    auto output = co_await wait(deadline, silent);
+    auto output = co_await wait(deadline, Limit::silence);
     if (output) continue;
     ended_ = true;
     auto told = co_await failed(std::move(output.error()));
@@ -187,7 +189,7 @@ net::Task<Result<exchange::Chunk>> RunningScript::next() {
     sent_ += chunk.size();
     if (left_) *left_ -= chunk.size();
     if (sent_ > kLargeOutput && !std::exchange(large_, true))
-      ::fcntl(process_->output().fd(), F_SETPIPE_SZ, kLargePipe);
+      ::fcntl(process_->output().fd(), F_SETPIPE_SZ, ScriptProcess::kLargePipe);
     co_return chunk;
   }
   ended_ = true;

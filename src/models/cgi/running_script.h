@@ -23,9 +23,9 @@ class RunningScript final : public exchange::BodySource {
   static constexpr std::chrono::milliseconds kWatchAfter{10};
   // How long the exit of a process that has closed its output is waited for, to know whether that output is whole.
   static constexpr std::chrono::milliseconds kSettle{250};
-  // From this much output on, the pipe is made kLargePipe long, so that script and server take turns less often.
+  // From this much output on, the pipe is made ScriptProcess::kLargePipe long, so that script and server take turns
+  // less often.
   static constexpr std::uint64_t kLargeOutput = 256 * 1024;
-  static constexpr int kLargePipe = 256 * 1024;
 
   RunningScript(std::unique_ptr<ScriptProcess> process, std::shared_ptr<const CgiProgram> program, std::string file,
                 std::shared_ptr<process::Journey> journey, exchange::Exchange& exchange, net::TimePoint deadline);
@@ -51,7 +51,9 @@ class RunningScript final : public exchange::BodySource {
   enum class Wanted : std::uint8_t { body, nothing, to_end, linger };
   enum class Output : std::uint8_t { bytes, end, pause };
 
-  net::Task<Result<Output>> wait(net::TimePoint deadline, std::string_view what);
+  enum class Limit : std::uint8_t { head, silence };
+  net::Task<Result<Output>> wait(net::TimePoint deadline, Limit limit);
+  std::string late(net::TimePoint deadline, Limit limit) const;
   net::Task<Result<void>> check_end();
   net::Task<void> settle();
   net::Task<void> watch_exit();

@@ -135,6 +135,9 @@ std::string likely_mend(const Failure& failure) {
     return "It wrote a file larger than limits.file_size of the program.";
   if (failure.exit && failure.exit->signal == SIGKILL)
     return "Something killed it: perhaps the machine or limits.memory ran out.";
+  if (failure.exit && failure.exit->signal && *failure.exit->signal != SIGTERM)
+    return "It crashed. Run it by hand with the same variables and input, under a debugger or with a core file "
+           "(limits.core).";
   if (has(failure.message, "response head") || has(failure.message, "without any output"))
     return "A CGI program prints header fields first, then an empty line, then its document: \"Content-Type: "
            "text/plain\", \"\", ...";

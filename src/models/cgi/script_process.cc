@@ -61,6 +61,7 @@ net::Task<Result<std::unique_ptr<ScriptProcess>>> ScriptProcess::start(
     auto made = make_pipe();
     if (!made) co_return std::unexpected(std::move(made.error()));
     in = std::move(*made);
+    if (*input.length > kLargeInput) ::fcntl(in.write.get(), F_SETPIPE_SZ, kLargePipe);  // refused: the default does
   }
   plan.stdin_fd = input.is_streamed() ? in.read.get() : input.file.get();
   plan.stdout_fd = out->write.get();

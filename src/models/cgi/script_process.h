@@ -24,6 +24,8 @@ class ScriptProcess {
   static constexpr std::size_t kLargestBuffer =
       65536;  // ... to this, which is also the longest chunk of a streamed body
   static constexpr std::size_t kStderrBuffer = 4096;
+  static constexpr std::uint64_t kLargeInput = 256 * 1024;  // a longer streamed body gets a pipe of kLargePipe bytes
+  static constexpr int kLargePipe = 256 * 1024;
 
   // `plan` has everything but the descriptors. `script` is what `status` shows.
   static net::Task<Result<std::unique_ptr<ScriptProcess>>> start(
