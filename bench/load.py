@@ -158,14 +158,17 @@ class Server:
         return max(tree(self.process.pid), key=lambda pid: memory(pid)[0] if os.access(f"/proc/{pid}/smaps_rollup", os.R_OK) else 0)
 
     def load(self, path, connections, seconds):
+        seconds = max(seconds, connections // 1000)  # opening many takes its time
         self.wrk(path, connections, 1)
         before = self.cpu()
         out = self.wrk(path, connections, seconds)
         used = self.cpu() - before
         number = lambda pattern: re.search(pattern, out).group(1)
         requests = int(number(r"(\d+) requests in"))
+        if requests == 0:
+            raise SystemExit(f"No request of {connections} connections was answered within {seconds} s.")
         problems = re.findall(r"Non-2xx or 3xx responses: \d+|Socket errors: .*", out)
-        return {"cpu_us": used / max(requests, 1), "rps": float(number(r"Requests/sec:\s+([\d.]+)")), "p99_ms": milliseconds(number(r"99%\s+(\S+)")),
+        return {"cpu_us": used / requests, "rps": float(number(r"Requests/sec:\s+([\d.]+)")), "p99_ms": milliseconds(number(r"99%\s+(\S+)")),
                 "problems": "; ".join(problems)}
 
     def wrk(self, path, connections, seconds):
