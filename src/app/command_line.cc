@@ -72,6 +72,10 @@ int run_command_line(int argc, char** argv) {
   serve.add_option("--listen,-l", listen, "HOST:PORT or unix:PATH, repeatable; 127.0.0.1:8080 when left out")
       ->type_name("ADDRESS")
       ->allow_extra_args(false);
+  std::vector<std::uint16_t> ports;
+  serve.add_option("--port,-p", ports, "The same as --listen 127.0.0.1:PORT")
+      ->type_name("PORT")
+      ->allow_extra_args(false);
   serve.footer(
       "\ncgi-bin/* and *.cgi run as CGI programs, everything else is a file. What was found is printed "
       "first.\n\nExample: fivefold serve site/ --listen 127.0.0.1:3000 --listen unix:/tmp/site.sock");
@@ -148,7 +152,10 @@ int run_command_line(int argc, char** argv) {
     std::cout << app.help();
     return 0;
   }
-  if (serve) return serve_command(directory, listen);
+  if (serve) {
+    for (const auto port : ports) listen.push_back("127.0.0.1:" + std::to_string(port));
+    return serve_command(directory, listen);
+  }
   if (run) return run_command(config.empty() ? default_config_path() : config);
   if (check) return check_command(checked.empty() ? default_config_path() : checked);
   if (status) return status_command(target, json);

@@ -9,7 +9,7 @@
 
 #include "control/control_client.h"
 #include "control/protocol.h"
-#include "control/test_server.h"
+#include "control/fixture_test.h"
 
 namespace fivefold::control {
 namespace {

@@ -3,7 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "control/status.h"
-#include "control/test_server.h"
+#include "control/fixture_test.h"
 
 namespace fivefold::control {
 namespace {

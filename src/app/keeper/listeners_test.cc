@@ -1,5 +1,6 @@
 #include "app/keeper/listeners.h"
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
