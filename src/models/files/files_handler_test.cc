@@ -1,5 +1,6 @@
 #include "models/files/files_handler.h"
 
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 
@@ -277,6 +278,28 @@ TEST_F(FilesHandlerTest, LargeFilesAreSentFromTheirDescriptor) {
   EXPECT_TRUE(large.from_file);
   EXPECT_EQ(large.body, std::string(1001, 'l'));
   on_loop([&] { EXPECT_EQ(caches_->of(0)->descriptors(), 1u); });
+}
+
+TEST_F(FilesHandlerTest, WithoutDescriptorsWhatIsInMemoryIsStillSent) {
+  cache_.valid = std::chrono::milliseconds(0);
+  cache_.content = 1000;
+  write("a.txt", "kept");
+  write("large", std::string(2000, 'x'));
+  EXPECT_EQ(get("/a.txt").body, "kept");
+  EXPECT_EQ(get("/large").body.size(), 2000u);
+  rlimit before{};
+  ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &before), 0);
+  const rlimit none{.rlim_cur = 3, .rlim_max = before.rlim_max};
+  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &none), 0);
+  const Answer kept = get("/a.txt"), unknown = get("/b.txt");
+  std::size_t descriptors = 1;
+  on_loop([&] { descriptors = caches_->of(0)->descriptors(); });
+  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &before), 0);
+  EXPECT_EQ(kept.body, "kept");
+  ASSERT_TRUE(unknown.error);
+  EXPECT_EQ(unknown.error->code, Code::out_of_resources);
+  EXPECT_EQ(descriptors, 0u);  // given back for connections
+  EXPECT_EQ(get("/large").body.size(), 2000u);
 }
 
 TEST_F(FilesHandlerTest, WorksWithoutACache) {
