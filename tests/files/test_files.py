@@ -194,7 +194,7 @@ def test_symbolic_link_of_another_owner(site):
 
 @pytest.mark.parametrize("name,media_type", [
     ("a.html", "text/html; charset=utf-8"), ("a.HTML", "text/html; charset=utf-8"), ("a.css", "text/css; charset=utf-8"), ("a.txt", "text/plain; charset=utf-8"),
-    ("a.js", "text/javascript; charset=utf-8"), ("a.mjs", "text/javascript; charset=utf-8"), ("a.json", "application/json"), ("a.svg", "image/svg+xml"),
+    ("a.js", "text/javascript; charset=utf-8"), ("a.mjs", "text/javascript; charset=utf-8"), ("a.json", "application/json"), ("a.svg", r"image/svg\+xml"),
     ("a.png", "image/png"), ("a.jpg", "image/jpeg"), ("a.webp", "image/webp"), ("a.woff2", "font/woff2"), ("a.wasm", "application/wasm"), ("a.pdf", "application/pdf"),
     ("a.mp4", "video/mp4"), ("a.xml", "(application|text)/xml"), ("a", "application/octet-stream"), ("a.unknown-suffix", "application/octet-stream"),
     ("a.tar.gz", "application/(x-)?gzip"), ("a.b.html", "text/html; charset=utf-8")])
@@ -312,7 +312,7 @@ def test_ranges_are_bounded(site):
     many = ",".join(f"{number}-{number}" for number in range(0, 26, 1)) + "," + ",".join("0-" for _ in range(500))
     response = get(site, "/alphabet.bin", ("Range", "bytes=" + many))
     assert response.status in (200, 206, 416) and len(response.body) <= 5000
-    spread = ",".join(f"{number}-{number}" for number in range(0, 4000, 2))
+    spread = ",".join(f"{number}-{number}" for number in range(0, 1400, 2))
     response = get(site, "/big.txt", ("Range", "bytes=" + spread))
     assert response.status == 200, "more ranges than allowed are not served one by one"
 
@@ -439,6 +439,8 @@ def test_listing(site):
         quoted = [link for link in links if urllib.parse.unquote_to_bytes(link.removeprefix("./").removeprefix("/listed/")).rstrip(b"/") == name]
         assert quoted, (name, links)
         target = urllib.parse.urljoin("/listed/", quoted[0])
+        if b"\n" in name:
+            continue     # a control byte in a path is refused
         followed = site.get(target)
         assert followed.status == 200, (name, target, followed)
     assert re.search(r"sub/", page), "folders are marked"

@@ -139,7 +139,7 @@ class Server:
         stop = time.monotonic() + 4
         while True:
             now = self._descriptors()
-            grown = {pid: (len(self.settled[pid]), len(now[pid])) for pid in now if pid in self.settled and len(now[pid]) > len(self.settled[pid]) + 4}
+            grown = {pid: (len(self.settled[pid]), len(now[pid])) for pid in now if pid in self.settled and len(now[pid]) > len(self.settled[pid]) + 8}
             defunct = processes.zombies(self.pid)
             if not grown and not defunct:
                 break
