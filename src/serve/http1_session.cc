@@ -1,7 +1,5 @@
 #include "serve/http1_session.h"
 
-#include <sys/ioctl.h>
-
 #include "base/text.h"
 #include "http/response_head.h"
 #include "serve/error_page.h"
@@ -15,7 +13,9 @@ namespace {
 
 constexpr std::size_t kIdleBuffer = 1024;             // of a connection without a request
 constexpr std::uint64_t kDiscardAtMost = 256 * 1024;  // of an unread request body, to keep a connection
-constexpr int kClientClosedRequest = 499;             // in the log alone: the client left before the answer
+constexpr std::chrono::milliseconds kLastCall{
+    100};                                  // for a request that is on its way while its idle connection is asked to end
+constexpr int kClientClosedRequest = 499;  // in the log alone: the client left before the answer
 
 http::HeadLimits head_limits(const config::Server& server) {
   return {server.limits.request_line, server.limits.head, server.limits.fields};
@@ -75,10 +75,8 @@ net::Task<void> Http1Session::run() {
       const auto wait = requests_ == 0 ? settings().timeouts.head : settings().timeouts.idle;
       auto got = co_await stream_.fill(loop_.world.loop.now() + wait);
       set_idle(false);
-      int waiting = 0;
       const bool interrupted = !got && got.error().code == Code::timed_out && finishing_;
-      if (interrupted && ::ioctl(stream_.fd(), FIONREAD, &waiting) == 0 && waiting > 0)
-        got = co_await stream_.fill(loop_.world.loop.now() + wait);
+      if (interrupted) got = co_await stream_.fill(loop_.world.loop.now() + kLastCall);
       if (!got || *got == 0) {
         if (!got && got.error().code == Code::timed_out && !interrupted) count(loop_.counters.timeouts);
         co_return;
