@@ -460,6 +460,10 @@ TEST(Parse, FaultsOfTheFile) {
   expect_each({
       {"[[route]\n", 1, "this is not TOML", ""},
       {"a = \n", 1, "this is not TOML", ""},
+      {"[[/x]]\n", 1, "expected bare key starting character", ""},
+      {"[%]\n", 1, "expected bare key starting character", ""},
+      {"a = tru\ne\n", 1, "this is not TOML", ""},
+      {"\xc3\xa9 = 1\n", 1, "this is not TOML", ""},
       {std::string(kRoute) + "[program.a]\nmodel = \"cgi\"\nscript = \"x\"\n[program.a]\nmodel = \"cgi\"\n", 7,
        "redefine", "rename"},
       {std::string(kRoute) + "[program.a]\nmodel = \"cgi\"\nscript = \"x\"\n", 4, "no route runs program 'a'",
@@ -496,6 +500,25 @@ timeout = "never"
   EXPECT_THAT(lines, ElementsAre(2, 3, 5, 7, 8, 9, 9, 11)) << told(loaded);
   EXPECT_THAT(told(loaded), HasSubstr("f.toml:3:1: error: unknown key 'lisen' in [server]; did you mean 'listen'?"));
   EXPECT_THAT(told(loaded), HasSubstr("f.toml:8:7: error: there is no program \"scrips\"; did you mean \"scripts\"?"));
+}
+
+TEST(Parse, LettersBeyondAsciiAreFineInCommentsAndStrings) {
+  const auto loaded = parse(
+      "# caf\xc3\xa9 \xd1\x9b\n[[route]]\npath = \"/caf\xc3\xa9/*\"\nfiles = \"Stra\xc3\x9f"
+      "e\"\n",
+      "f", "/");
+  ASSERT_TRUE(loaded.config) << told(loaded);
+  EXPECT_EQ(loaded.config->routes[0].files.root,
+            "/Stra\xc3\x9f"
+            "e");
+}
+
+TEST(Parse, DeepKeysAreUnknownKeys) {
+  std::string text = "a";
+  for (int i = 0; i < 999; ++i) text += ".a";
+  const auto loaded = parse(text + " = 1\n" + kRoute, "f", "/");
+  EXPECT_FALSE(loaded.config);
+  ASSERT_EQ(loaded.faults.size(), 1u) << told(loaded);
 }
 
 TEST(Parse, AThousandRoutesAreRead) {
