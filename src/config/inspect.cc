@@ -149,7 +149,7 @@ class Inspection {
       error(where, shown + " of " + what + " is not a folder", "choose another path");
     else if (::access(path.c_str(), W_OK | X_OK) != 0)
       error(where, "the folder " + shown + " of " + what + " cannot be written to: " + errno_text(errno),
-            "sudo chown " + owner() + " " + shown);
+            "choose another folder, or let " + owner() + " write to this one");
   }
 
   void log(const std::string& path, const std::string& key, const std::string& what) {
