@@ -8,18 +8,18 @@
 
 namespace fivefold::http {
 
-// Takes the coding away. Strict: hex digits only, CRLF only, extensions bounded and ignored, trailers bounded, checked for
-// form and dropped. Feed it what arrives; it hands out views into what it was fed.
+// Takes the coding away. Strict: hex digits only, CRLF only, extensions bounded and ignored, trailers bounded, checked
+// for form and dropped. Feed it what arrives; it hands out views into what it was fed.
 class ChunkedDecoder {
  public:
   struct Limits {
-    std::size_t extension = 1024;   // bytes of one size line; over it is 400
-    std::size_t trailers = 8192;    // bytes of the trailer section; over it is 400
+    std::size_t extension = 1024;  // bytes of one size line; over it is 400
+    std::size_t trailers = 8192;   // bytes of the trailer section; over it is 400
   };
   struct Step {
-    std::size_t consumed = 0;      // bytes of the input that are used up
-    std::string_view data;         // decoded bytes: a part of those consumed; may be empty
-    bool done = false;             // the last chunk and the trailer section have ended
+    std::size_t consumed = 0;  // bytes of the input that are used up
+    std::string_view data;     // decoded bytes: a part of those consumed; may be empty
+    bool done = false;         // the last chunk and the trailer section have ended
   };
 
   ChunkedDecoder() = default;
@@ -28,13 +28,16 @@ class ChunkedDecoder {
   // Consumes up to the end of the next run of data. `consumed` 0 with empty `data` and not done: more bytes are needed.
   Result<Step> decode(std::string_view bytes);
   bool done() const;
+  // Bytes of the current chunk that are still to come, as far as its size line has been read: enough to refuse one that
+  // is too large.
+  std::uint64_t announced() const { return left_; }
 
  private:
   enum class State : std::uint8_t;
   Limits limits_;
   std::uint8_t state_ = 0;
-  std::uint64_t left_ = 0;      // of the current chunk's data
-  std::size_t line_ = 0;        // bytes of the current size line or trailer section so far
+  std::uint64_t left_ = 0;  // of the current chunk's data
+  std::size_t line_ = 0;    // bytes of the current size line or trailer section so far
   bool any_digit_ = false;
 };
 

@@ -9,7 +9,7 @@
 namespace fivefold::http {
 namespace {
 
-enum class Kind : std::uint8_t { ordinary, date, server, ours, upgrade };
+enum class Kind : std::uint8_t { ordinary, date, server, request_id, ours, upgrade };
 
 bool is_named(std::string_view name, std::string_view lower_name) { return equals_ignoring_case(name, lower_name); }
 
@@ -31,6 +31,8 @@ Kind kind_of(std::string_view name) {
                                                                                                       : Kind::ordinary;
     case 'u':
       return is_named(name, "upgrade") ? Kind::upgrade : Kind::ordinary;
+    case 'x':
+      return is_named(name, "x-request-id") ? Kind::request_id : Kind::ordinary;
     default:
       return Kind::ordinary;
   }
@@ -97,16 +99,18 @@ void append_response_head(const ResponseHead& head, std::string& out) {
   using Connection = ResponseHead::Connection;
   const std::string_view wire = head.headers != nullptr ? std::string_view(head.headers->wire()) : std::string_view{};
   const bool upgrades = head.connection == Connection::upgrade;
-  bool has_date = false, has_server = false, all_kept = true;
+  bool has_date = false, has_server = false, has_request_id = false, all_kept = true;
   for_each_line(wire, [&](Kind kind, std::string_view) {
     has_date = has_date || kind == Kind::date;
     has_server = has_server || kind == Kind::server;
+    has_request_id = has_request_id || kind == Kind::request_id;
     if (kind == Kind::ours || (kind == Kind::upgrade && !upgrades)) all_kept = false;
   });
 
   append_status_line(head.status, head.reason, out);
   if (!has_date) append_field("Date: ", head.date, out);
   if (!has_server) append_field("Server: ", head.server, out);
+  if (!has_request_id) append_field("X-Request-Id: ", head.request_id, out);
   if (all_kept) {
     out.append(wire);
   } else {

@@ -148,12 +148,20 @@ class CompressionFilter final : public exchange::Filter {
     weaken_etag(response.headers);
   }
 
-  // A client that revalidates what it got compressed names the weak tag and hears of that one again (RFC 9110
-  // section 15.4.5).
+  // A client that takes codings and names the weak tag alone has a compressed answer, and hears of that one again (RFC
+  // 9110 section 15.4.5).
   void match_etag(const http::Head& head, http::Headers& headers) const {
     const std::string_view etag = headers.get("ETag");
     const auto asked = head.field("If-None-Match");
-    if (!settings_.enabled || !etag.starts_with('"') || !asked || !has_item(*asked, "W/" + std::string(etag))) return;
+    const auto accept = head.field("Accept-Encoding");
+    if (!settings_.enabled || !etag.starts_with('"') || !asked || !accept || preferred(*accept) == Coding::identity)
+      return;
+    bool weak = false, strong = false;
+    for_each_list_item(*asked, [&](std::string_view item) {
+      weak = weak || (item.starts_with("W/") && item.substr(2) == etag);
+      strong = strong || item == etag || item == "*";
+    });
+    if (!weak || strong) return;
     add_vary(headers);
     weaken_etag(headers);
   }

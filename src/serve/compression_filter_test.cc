@@ -338,6 +338,8 @@ TEST_F(CompressionFilterTest, A304SpeaksOfTheTagThatTheClientNamed) {
   EXPECT_EQ(weak.headers.get("ETag"), "W/\"abc\"");
   EXPECT_EQ(weak.headers.get("Vary"), "Accept-Encoding");
   EXPECT_EQ(get("gzip", {{"If-None-Match", "\"abc\""}}).headers.get("ETag"), "\"abc\"");
+  EXPECT_EQ(get("gzip", {{"If-None-Match", "*"}}).headers.get("ETag"), "\"abc\"");
+  EXPECT_EQ(get("", {{"If-None-Match", "W/\"abc\""}}).headers.get("ETag"), "\"abc\"");
 }
 
 TEST(CompressorCount, HasALimit) {

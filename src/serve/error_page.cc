@@ -71,7 +71,6 @@ exchange::Response error_response(int status, const Error& error, const exchange
   if (status == 405) response.headers.add("Allow", error.detail);
   if (status == 416) response.headers.add("Content-Range", error.detail);
   if (status == 503) response.headers.add("Retry-After", error.detail.empty() ? "1" : error.detail);
-  if (status >= 500) response.headers.add("X-Request-Id", exchange.id.text());
   response.headers.add("Cache-Control", "no-store");
 
   if (const auto own = site.error_page(status); !own.empty()) {

@@ -16,7 +16,8 @@ struct ExchangeState final : exchange::Exchange {
 
   http::Head head;
   std::string path;
-  exchange::Peer client;  // behind the proxies that we trust
+  const config::Route* route = nullptr;  // of the site below; null for answers of the server's own
+  exchange::Peer client;                 // behind the proxies that we trust
   std::shared_ptr<const LoopSite> site;
   std::string output;  // the response's head, and small bodies behind it
 

@@ -21,6 +21,14 @@ http::HeadLimits head_limits(const config::Server& server) {
   return {server.limits.request_line, server.limits.head, server.limits.fields};
 }
 
+// The Server field, unless the route's own headers take it away.
+std::string_view server_field(const config::Server& server, const config::Route* route) {
+  if (route)
+    for (const auto& [name, value] : route->headers)
+      if (value.empty() && equals_ignoring_case(name, "server")) return {};
+  return server.server_header;
+}
+
 bool has_no_body(int status) { return status == 204 || status == 304 || status < 200; }
 
 void count(std::atomic<std::uint64_t>& counter, std::uint64_t by = 1) {
@@ -138,6 +146,7 @@ net::Task<void> Http1Session::respond_to_request(bool& go_on) {
   auto resolution = resolve(site, exchange.head, exchange.path, exchange);
   const auto& server = site.config().server;
   const config::Route* route = resolution ? resolution->route : nullptr;
+  exchange.route = route;
   const std::uint64_t body_limit = route && route->body_limit ? *route->body_limit : server.limits.body;
   BodyReader body(stream_, exchange.head, {body_limit, server.timeouts.body, server.min_rate, server.min_rate_grace},
                   client_left_);
@@ -191,8 +200,6 @@ net::Task<void> Http1Session::respond_to_request(bool& go_on) {
       if (route) apply_route_headers(route->headers, response.headers);
       if (response.status >= 500) log_failure(result.error(), response.status);
     }
-    if (!exchange.program.empty() && !response.headers.has("X-Request-Id"))
-      response.headers.add("X-Request-Id", exchange.id.text());
     const bool sent = co_await send_response(std::move(response), body, keep_alive, head_only, entry);
     go_on = sent && keep_alive && !finishing_;
     if (!sent) {
@@ -243,7 +250,8 @@ net::Task<bool> Http1Session::send_response(exchange::Response response, BodyRea
                               .headers = &response.headers,
                               .framing = framing,
                               .date = loop_.date.now(),
-                              .server = server.server_header,
+                              .request_id = exchange.id.text(),
+                              .server = server_field(server, exchange.route),
                               .connection = !keep_alive                        ? Connection::close
                                             : exchange.head.minor_version == 0 ? Connection::keep_alive
                                                                                : Connection::unsaid},
@@ -309,11 +317,14 @@ net::Task<void> Http1Session::refuse(Error error) {
                               .headers = &response.headers,
                               .framing = {http::Framing::Kind::length, response.body.length().value_or(0)},
                               .date = loop_.date.now(),
+                              .request_id = exchange.id.text(),
                               .server = settings().server_header,
                               .connection = http::ResponseHead::Connection::close},
                              exchange.output);
   ResponseWriter writer(stream_, loop_.world.blocking, {settings().timeouts.send, 0, {}});
-  const std::string_view content = response.body.as_bytes() ? response.body.as_bytes()->view : std::string_view();
+  // Even a HEAD that could not be understood gets no body.
+  const bool sends_body = response.body.as_bytes() && !stream_.buffered().starts_with("HEAD ");
+  const std::string_view content = sends_body ? response.body.as_bytes()->view : std::string_view();
   AccessEntry entry{.client = peer_.address,
                     .unix_seconds = loop_.date.seconds(),
                     .status = response.status,

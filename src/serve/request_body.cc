@@ -70,7 +70,7 @@ net::Task<Result<exchange::Chunk>> BodyReader::next() {
       if (!step) co_return std::unexpected(std::move(step.error()));
       if (step->done) finished_ = true;
       received_ += step->data.size();
-      if (received_ > limits_.size)
+      if (received_ > limits_.size || decoder_.announced() > limits_.size - received_)
         co_return fail(Code::content_too_large,
                        "the request body is larger than " + std::to_string(limits_.size) + " bytes");
       if (!step->data.empty()) {

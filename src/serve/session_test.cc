@@ -230,6 +230,25 @@ TEST_F(SessionTest, TooLargeABodyIsRefusedBeforeItIsRead) {
   EXPECT_TRUE(contains(answer, "Connection: close\r\n"));
 }
 
+TEST_F(SessionTest, AChunkThatAnnouncesTooMuchIsRefusedAtOnce) {
+  const auto answer =
+      exchange_once("POST /c HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n7fffffffffffffff\r\n");
+  EXPECT_TRUE(answer.starts_with("HTTP/1.1 413 ")) << answer;
+}
+
+TEST_F(SessionTest, AHeadRequestThatIsRefusedGetsNoBody) {
+  const auto answer = exchange_once("HEAD * HTTP/1.1\r\nHost: a\r\n\r\n");
+  EXPECT_TRUE(answer.starts_with("HTTP/1.1 400 ")) << answer;
+  EXPECT_TRUE(answer.ends_with("\r\n\r\n")) << answer;
+}
+
+TEST_F(SessionTest, EveryResponseHasAnIdOfItsOwn) {
+  const auto answer = exchange_once("GET /1 HTTP/1.1\r\nHost: a\r\n\r\nGET /2"s + std::string(kClose));
+  const auto first = answer.find("X-Request-Id: "), second = answer.rfind("X-Request-Id: ");
+  ASSERT_TRUE(first != std::string::npos && second != first) << answer;
+  EXPECT_NE(answer.substr(first, 46), answer.substr(second, 46));
+}
+
 TEST_F(SessionTest, ABodyThatDoesNotComeIs408) {
   EXPECT_TRUE(
       exchange_once("POST /c HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nabc").starts_with("HTTP/1.1 408 "));
