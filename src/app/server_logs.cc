@@ -1,5 +1,7 @@
 #include "app/server_logs.h"
 
+#include "base/error.h"
+
 namespace fivefold::app {
 
 ServerLogs::ServerLogs(LogFiles files, const std::string& level)
@@ -36,6 +38,25 @@ void ServerLogs::flush() {
   server_->flush();
   if (access_) access_->flush();
   for (auto& [name, file] : programs_) file->flush();
+}
+
+void ServerLogs::report(const std::string& name, LineFile& file) {
+  const int now = file.failing();
+  int& before = failing_[&file];
+  if (now != 0 && before == 0)
+    log_->error(
+        "{} cannot be written: {}; its lines are kept in memory up to {} MB, then dropped. Free some space, then "
+        "nothing more needs to be done",
+        name, errno_text(now), LineFile::kBufferLimit / (1024 * 1024));
+  if (now == 0 && before != 0)
+    log_->info("{} can be written again; {} lines were dropped so far", name, file.dropped());
+  before = now;
+}
+
+void ServerLogs::report_failures() {
+  report("the server's log", *server_);
+  if (access_) report("the access log", *access_);
+  for (auto& [name, file] : programs_) report("the log of program " + name, *file);
 }
 
 }  // namespace fivefold::app

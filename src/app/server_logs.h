@@ -27,7 +27,12 @@ class ServerLogs {
   LineFile& program(const std::string& name);
   void flush();
 
+  // Tells the server's log, once each time, of a log that cannot be written and of one that can be again.
+  void report_failures();
+
  private:
+  void report(const std::string& name, LineFile& file);
+  std::map<LineFile*, int> failing_;  // as last reported
   std::unique_ptr<LineFile> server_;
   std::unique_ptr<LineFile> access_;
   std::map<std::string, std::unique_ptr<LineFile>> programs_;

@@ -26,6 +26,8 @@
 namespace fivefold::app {
 namespace {
 
+constexpr std::chrono::seconds kLookAtLogs{2};  // how often it is looked whether logs can be written
+
 using Identities = std::map<std::string, std::uint32_t>;
 
 // One event loop with what lives on it.
@@ -73,6 +75,7 @@ class ServerProcess {
   void reload(Parcel parcel);
   void drain(std::chrono::milliseconds deadline);
   bool tell(const nlohmann::json& content);
+  static void watch_logs(void* self);
 
   // In the order of need: what stands above outlives what stands below.
   net::Loop main_;
@@ -84,6 +87,7 @@ class ServerProcess {
   std::unique_ptr<control::ControlServer> control_;
   ParcelReader reader_;
   std::unique_ptr<net::Channel> channel_;
+  net::Timer log_watch_{main_.timers(), &ServerProcess::watch_logs, this};
   int exit_status_ = 0;
 };
 
@@ -135,6 +139,7 @@ ServerProcess::~ServerProcess() {
 int ServerProcess::run() {
   for (auto& world : worlds_) world->thread = std::thread([&loop = world->loop] { loop.run(); });
   tell({{"type", "ready"}});
+  log_watch_.set(main_.now() + kLookAtLogs);
   main_.run();
   channel_.reset();
   control_.reset();
@@ -147,6 +152,12 @@ int ServerProcess::run() {
 bool ServerProcess::tell(const nlohmann::json& content) {
   return channel_ &&
          channel_->send("." + content.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace)).has_value();
+}
+
+void ServerProcess::watch_logs(void* self) {
+  auto& server = *static_cast<ServerProcess*>(self);
+  server.logs_.report_failures();
+  server.log_watch_.set(server.main_.now() + kLookAtLogs);
 }
 
 void ServerProcess::heard(std::string_view message, std::vector<UniqueFd> fds) {

@@ -25,7 +25,8 @@ std::shared_ptr<const serve::Site> make_site(std::shared_ptr<const config::Confi
     handlers.programs.push_back(std::move(model.handler));
     handlers.program_status.push_back(std::move(model.status));
   }
-  // A route's `compress` has the last word over [server.compression] enabled: the filter is simply not there where it is off.
+  // A route's `compress` has the last word over [server.compression] enabled: the filter is simply not there where it
+  // is off.
   auto compression_settings = config->server.compression;
   compression_settings.enabled = true;
   const auto compression = serve::make_compression_filter(compression_settings);

@@ -12,19 +12,21 @@ constexpr std::chrono::milliseconds kWriteEvery{200};
 constexpr std::chrono::milliseconds kRetryAfter{1000};  // when the disk is full
 constexpr std::size_t kWriteAt = 64 * 1024;
 
-// Writes as much as the file takes; what remains is left in `bytes`.
-bool write_out(int fd, std::string& bytes) {
+// Writes as much as the file takes; what remains is left in `bytes`. 0, or the errno that kept it from being all.
+int write_out(int fd, std::string& bytes) {
+  int error = 0;
   std::size_t done = 0;
   while (done < bytes.size()) {
     const ssize_t written = ::write(fd, bytes.data() + done, bytes.size() - done);
     if (written > 0) {
       done += static_cast<std::size_t>(written);
     } else if (errno != EINTR) {
+      error = errno;
       break;
     }
   }
   bytes.erase(0, done);
-  return bytes.empty();
+  return error;
 }
 
 }  // namespace
@@ -90,7 +92,8 @@ void LineFile::write_lines() {
     const int fd = fd_.get();
     const bool last = stopping_;
     lock.unlock();
-    const bool complete = write_out(fd, taken);
+    failing_ = write_out(fd, taken);
+    const bool complete = taken.empty();
     lock.lock();
     done_ = generation;
     written_.notify_all();

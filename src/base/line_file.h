@@ -24,6 +24,8 @@ class LineFile {
   void flush();                        // returns when all lines appended so far were written or given up
   void reopen(UniqueFd fd);            // lines appended before go to the old file
   std::uint64_t dropped() const { return dropped_; }
+  // The errno that keeps lines from being written now (a full disk); 0 while all is well.
+  int failing() const { return failing_; }
 
  private:
   void write_lines();
@@ -38,6 +40,7 @@ class LineFile {
   std::uint64_t generation_ = 0;  // of what was taken for writing
   std::uint64_t done_ = 0;
   std::atomic<std::uint64_t> dropped_{0};
+  std::atomic<int> failing_{0};
   std::uint64_t reported_ = 0;
   std::thread writer_;
 };

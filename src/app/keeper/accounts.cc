@@ -2,8 +2,10 @@
 
 #include <grp.h>
 #include <pwd.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "base/text.h"
@@ -87,6 +89,10 @@ Result<Account> server_account(const config::Server& server) {
 Result<std::map<std::string, std::uint32_t>> IdentityTable::add(const config::Config& config, const Account& server) {
   std::map<std::string, std::uint32_t> indices;
   std::vector<process::Identity> wanted;
+  // Nobody may have more descriptors than this process may (`ulimit -Hn`); asking for more would keep programs from
+  // starting.
+  rlimit descriptors{};
+  ::getrlimit(RLIMIT_NOFILE, &descriptors);
   for (const auto& program : config.programs) {
     Account account = server;
     if (::geteuid() == 0 && (!program.user.empty() || !program.group.empty())) {
@@ -102,7 +108,7 @@ Result<std::map<std::string, std::uint32_t>> IdentityTable::add(const config::Co
                       .user = account.user,
                       .memory = limits.memory,
                       .cpu_seconds = limits.cpu_seconds,
-                      .files = limits.files,
+                      .files = std::min<std::uint64_t>(limits.files, descriptors.rlim_max),
                       .processes = limits.processes,
                       .file_size = limits.file_size,
                       .core = limits.core});
