@@ -98,7 +98,7 @@ bool is_withheld(std::string_view name, bool pass_authorization) {
     case 17:
       return equals_ignoring_case(name, "Transfer-Encoding");
     case 19:
-      return !pass_authorization && equals_ignoring_case(name, "Proxy-Authorization");
+      return equals_ignoring_case(name, "Proxy-Authorization");  // meant for a proxy on the way, never for a program
     default:
       return false;
   }

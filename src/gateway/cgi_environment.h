@@ -18,7 +18,7 @@ struct CgiSettings {
   std::string software = "Fivefold/" FIVEFOLD_VERSION;  // SERVER_SOFTWARE
   std::string server_name = {};                         // SERVER_NAME of a request that names no host
   std::string document_root = {};                       // DOCUMENT_ROOT, and what PATH_TRANSLATED is taken from
-  bool pass_authorization = false;  // Authorization and Proxy-Authorization reach the program (RFC 3875 section 9.2)
+  bool pass_authorization = false;                      // Authorization reaches the program (RFC 3875 section 9.2)
   // The operator's own variables. Names that the server computes, and HTTP_* (but for HTTP_PROXY), are left out: they
   // cannot be overridden or supplied in advance (CVE-2025-65082, CVE-2018-1283). PATH may be set; the last of two equal
   // names counts.

@@ -134,7 +134,9 @@ TEST(CgiEnvironment, FieldsThatNeverBecomeVariables) {
       EXPECT_TRUE(name == "HTTP_HOST" || name == "HTTP_X_REQUEST_ID") << name;
     }
   }
-  EXPECT_EQ(build(request, {.pass_authorization = true}).at("HTTP_AUTHORIZATION"), "Basic x");
+  const auto passed = build(request, {.pass_authorization = true});
+  EXPECT_EQ(passed.at("HTTP_AUTHORIZATION"), "Basic x");
+  EXPECT_EQ(passed.count("HTTP_PROXY_AUTHORIZATION"), 0u);
 }
 
 TEST(CgiEnvironment, OperatorsVariablesCannotOverride) {

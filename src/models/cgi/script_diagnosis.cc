@@ -141,8 +141,6 @@ std::string likely_mend(const Failure& failure) {
   if (has(failure.message, "response head") || has(failure.message, "without any output"))
     return "A CGI program prints header fields first, then an empty line, then its document: \"Content-Type: "
            "text/plain\", \"\", ...";
-  if (has(failure.message, "exited with status"))
-    return "If its output is complete, let it end with status 0, or send a Content-Length.";
   return {};
 }
 

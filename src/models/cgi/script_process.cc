@@ -149,6 +149,11 @@ void ScriptProcess::collect_stderr() {
   }
 }
 
+void ScriptProcess::note(std::string_view text) {
+  collect_stderr();
+  lines_.note(text);
+}
+
 void ScriptProcess::take_stderr(std::string_view bytes) {
   if (bytes.empty()) return;
   lines_.take(bytes, world_.loop.now());

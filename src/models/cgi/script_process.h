@@ -49,6 +49,8 @@ class ScriptProcess {
   void watch_stderr();
   // What has been written to standard error so far goes to the log and the journey.
   void collect_stderr();
+  // A line of ours among the program's.
+  void note(std::string_view text);
 
   // The process goes on without its request, until it has ended or `until` has come; its output is read and dropped. A
   // process that has not got its whole input is killed instead, and sees no end of its input: it must not take half a

@@ -48,6 +48,11 @@ void StderrLines::take(std::string_view bytes, net::TimePoint now) {
   }
 }
 
+void StderrLines::note(std::string_view text) {
+  finish();
+  line(text);
+}
+
 void StderrLines::finish() {
   if (!partial_.empty()) line(partial_);
   partial_.clear();

@@ -22,6 +22,8 @@ class StderrLines {
   StderrLines(LineFile& log, std::string_view program, std::string_view request_id);
   void set_pid(int pid);
   void take(std::string_view bytes, net::TimePoint now);
+  // A line of ours, after what has been taken.
+  void note(std::string_view text);
   // The last line, if it had no line feed, and the count of what was dropped.
   void finish();
 
