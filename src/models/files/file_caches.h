@@ -20,6 +20,8 @@ class FileCaches {
 
   // The cache of one loop; touched on that loop only.
   const std::shared_ptr<OpenFileCache>& of(unsigned loop) const { return caches_[loop]; }
+  // Before the first look at the disk on a loop: from then on it hears of changes. Called on that loop.
+  void listen(net::Loop& loop);
   const std::shared_ptr<FolderWatcher>& watcher() const { return watcher_; }
   // Files up to this size are read into memory; none when nothing is kept.
   std::size_t content_limit() const { return settings_.entries == 0 ? 0 : settings_.content; }
@@ -30,6 +32,7 @@ class FileCaches {
   config::OpenFileCache settings_;
   std::shared_ptr<FolderWatcher> watcher_;
   std::vector<std::shared_ptr<OpenFileCache>> caches_;
+  std::vector<char> listening_;  // by loop; each touches its own
   std::atomic<std::uint32_t> handlers_{0};
 };
 

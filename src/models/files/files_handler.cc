@@ -100,6 +100,7 @@ net::Task<FilesHandler::Found> FilesHandler::open(OpenFileCache::Key key, std::s
                                                   exchange::Exchange& exchange) const {
   const std::shared_ptr<OpenFileCache> cache = caches_->of(exchange.world.loop.index());
   net::Loop& loop = exchange.world.loop;
+  caches_->listen(loop);
   // A load that another request began may have read what has changed before this request came: then once more.
   for (int attempt = 1;; ++attempt) {
     auto* entry = cache->find(key);

@@ -1,29 +1,27 @@
 #include "models/files/folder_watcher.h"
 
-#include <poll.h>
-#include <sys/eventfd.h>
+#include <fcntl.h>
 #include <sys/inotify.h>
 #include <unistd.h>
 
 #include <cerrno>
-#include <chrono>
 #include <climits>
 #include <functional>
 #include <mutex>
 #include <string>
-#include <thread>
 #include <unordered_map>
 
 #include "base/unique_fd.h"
+#include "net/readable.h"
 
 namespace fivefold::models::files {
 namespace {
 
 constexpr std::uint32_t kEvents = IN_CREATE | IN_DELETE | IN_MODIFY | IN_ATTRIB | IN_MOVED_FROM | IN_MOVED_TO |
                                   IN_CLOSE_WRITE | IN_DELETE_SELF | IN_MOVE_SELF | IN_ONLYDIR;
-// The thread rests this long after each batch, so that a folder that changes all the time costs no core; the kernel
-// merges equal events meanwhile.
-constexpr int kRestMilliseconds = 2;
+
+// Then other work of the loop has its turn.
+constexpr int kReadsPerTurn = 16;
 
 }  // namespace
 
@@ -45,20 +43,20 @@ struct FolderWatcher::Core {
   };
   std::mutex mutex;
   UniqueFd inotify;
-  UniqueFd wake;
   std::size_t limit = 0;
-  bool started = false;
+  int last = -1;  // a watch that says nothing until it is taken away, which ends attach()
+  std::atomic<bool> stopped{false};
   std::unordered_map<int, Watched> watched;  // by the kernel's watch descriptor
-  std::jthread reader;
 
   void release(int descriptor, const FolderWatch* address) {
     const std::lock_guard lock(mutex);
     const auto found = watched.find(descriptor);
     if (found == watched.end() || found->second.address != address) return;  // the folder is watched anew already
     watched.erase(found);
-    ::inotify_rm_watch(inotify.get(), descriptor);
+    if (descriptor != last) ::inotify_rm_watch(inotify.get(), descriptor);
   }
 
+  // With the mutex held.
   void count(const inotify_event& event) {
     const auto count_for = [&](const Watched& entry) {
       FolderWatch* watch = entry.address;
@@ -71,7 +69,6 @@ struct FolderWatcher::Core {
       // A file called "a.gz" is a neighbour of "a" and a file of its own: slot_of gives both the same slot.
       watch->count(FolderWatch::kAnyName);
     };
-    const std::lock_guard lock(mutex);
     if (event.mask & IN_Q_OVERFLOW) {
       for (const auto& [descriptor, entry] : watched) count_for(entry);
       return;
@@ -82,48 +79,53 @@ struct FolderWatcher::Core {
     if (event.mask & IN_IGNORED) watched.erase(found);
   }
 
+  // Loops take turns: who comes second finds the events counted, not half counted.
   void read_events() {
     alignas(inotify_event) std::array<char, 16384> buffer;
-    while (true) {
-      std::array<pollfd, 2> waiting{pollfd{.fd = inotify.get(), .events = POLLIN, .revents = 0},
-                                    pollfd{.fd = wake.get(), .events = POLLIN, .revents = 0}};
-      if (::poll(waiting.data(), waiting.size(), -1) < 0 && errno != EINTR) return;
-      if (waiting[1].revents != 0) return;
+    const std::lock_guard lock(mutex);
+    for (int reads = 0; reads < kReadsPerTurn; ++reads) {
       const ssize_t length = ::read(inotify.get(), buffer.data(), buffer.size());
-      if (length <= 0) {
-        if (length < 0 && (errno == EINTR || errno == EAGAIN)) continue;
-        return;
-      }
+      if (length < 0 && errno == EINTR) continue;
+      if (length <= 0) return;
       for (std::size_t at = 0; at < static_cast<std::size_t>(length);) {
         const auto& event = *reinterpret_cast<const inotify_event*>(buffer.data() + at);
         count(event);
         at += sizeof(inotify_event) + event.len;
       }
-      if (::poll(&waiting[1], 1, kRestMilliseconds) > 0) return;
     }
   }
 };
 
-FolderWatcher::FolderWatcher(std::size_t watches) : core_(std::make_shared<Core>()) { core_->limit = watches; }
-
-FolderWatcher::~FolderWatcher() {
-  if (!core_->reader.joinable()) return;
-  const std::uint64_t one = 1;
-  [[maybe_unused]] const auto written = ::write(core_->wake.get(), &one, sizeof one);
-  core_->reader.join();
+FolderWatcher::FolderWatcher(std::size_t watches) : core_(std::make_shared<Core>()) {
+  core_->limit = watches;
+  core_->inotify.reset(::inotify_init1(IN_NONBLOCK | IN_CLOEXEC));
+  if (core_->inotify) core_->last = ::inotify_add_watch(core_->inotify.get(), "/", IN_DELETE_SELF | IN_ONLYDIR);
 }
+
+// Taking a watch away is an event of its own: it wakes each loop, which then lets go of its share.
+FolderWatcher::~FolderWatcher() {
+  core_->stopped.store(true, std::memory_order_release);
+  if (core_->last >= 0) ::inotify_rm_watch(core_->inotify.get(), core_->last);
+}
+
+void FolderWatcher::attach(net::Loop& loop) {
+  if (core_->last < 0) return;
+  UniqueFd fd(::fcntl(core_->inotify.get(), F_DUPFD_CLOEXEC, 0));
+  if (!fd) return;
+  net::on_readable(loop, std::move(fd), [core = core_] {
+    if (core->stopped.load(std::memory_order_acquire)) return false;  // the event stays, for the other loops to see
+    core->read_events();
+    return true;
+  });
+}
+
+void FolderWatcher::poll() { core_->read_events(); }
 
 std::shared_ptr<FolderWatch> FolderWatcher::watch(int folder) {
   Core& core = *core_;
   std::shared_ptr<FolderWatch> previous;  // let go of after the lock: letting go takes it too
   const std::lock_guard lock(core.mutex);
-  if (!core.started) {
-    core.started = true;
-    core.inotify.reset(::inotify_init1(IN_NONBLOCK | IN_CLOEXEC));
-    core.wake.reset(::eventfd(0, EFD_CLOEXEC));
-    if (core.inotify && core.wake) core.reader = std::jthread([&core] { core.read_events(); });
-  }
-  if (!core.reader.joinable()) return nullptr;
+  if (core.last < 0) return nullptr;
   const std::string path = "/proc/self/fd/" + std::to_string(folder);
   const int descriptor = ::inotify_add_watch(core.inotify.get(), path.c_str(), kEvents);
   if (descriptor < 0) return nullptr;
