@@ -8,6 +8,7 @@ import signal
 import subprocess
 import threading
 import time
+import tomllib
 
 from . import processes
 from .wire import Connection
@@ -59,7 +60,7 @@ class Server:
         self.ready = threading.Event()
         self.reader = threading.Thread(target=self._read_output, daemon=True)
         self.reader.start()
-        expected = self.config_path.read_text().split("listen = [", 1)[1].split("]", 1)[0].count('"') // 2
+        expected = len(tomllib.loads(self.config_path.read_text())["server"]["listen"])
         stop = time.monotonic() + START_DEADLINE
         while len(self.listeners) < expected:
             assert self.process.poll() is None, f"the server ended with {self.process.returncode} at start:\n{self.log_text()}"

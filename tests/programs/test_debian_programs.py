@@ -193,7 +193,7 @@ run = "awstats"
 model = "cgi"
 root = "/usr/lib/cgi-bin"
 extensions = [".pl"]
-env = {{ AWSTATS_ENABLE_CONFIG_DIR = "1" }}
+env = {{ AWSTATS_ENABLE_CONFIG_DIR = "{folder.path}" }}
 """)
     page = site.get(f"/cgi-bin/awstats.pl?config=x&configdir={config.parent}&update=1", timeout=40)
     assert page.status == 200 and page["content-type"].startswith("text/html")
