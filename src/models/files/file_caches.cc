@@ -9,18 +9,12 @@ namespace fivefold::models::files {
 FileCaches::FileCaches(const config::OpenFileCache& settings, unsigned loops, std::size_t watches)
     : settings_(settings) {
   loops = std::max(loops, 1u);
-  listening_.resize(loops);
+  asked_ = std::vector<Asked>(loops);
   if (settings_.entries > 0) watcher_ = std::make_shared<FolderWatcher>(watches);
   rlimit limit{.rlim_cur = 1024, .rlim_max = 1024};
   ::getrlimit(RLIMIT_NOFILE, &limit);
   const std::size_t descriptors = std::min<std::size_t>(limit.rlim_cur, 1u << 20) / kDescriptorShare / loops;
   for (unsigned i = 0; i < loops; ++i) caches_.push_back(std::make_shared<OpenFileCache>(settings_, descriptors));
-}
-
-void FileCaches::listen(net::Loop& loop) {
-  if (listening_[loop.index()]) return;
-  listening_[loop.index()] = true;
-  if (watcher_) watcher_->attach(loop);
 }
 
 }  // namespace fivefold::models::files

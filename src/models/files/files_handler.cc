@@ -75,9 +75,10 @@ net::Task<Result<Response>> FilesHandler::handle(exchange::Request request, exch
   const std::string_view path = path_below(exchange);
   OpenFileCache& cache = *caches_->of(exchange.world.loop.index());
 
+  const net::TimePoint now = exchange.world.loop.now();
+  caches_->catch_up(exchange.world.loop, now);
   const auto* entry = cache.find({id_, Want::file, path});
-  if (entry && entry->loaded.resource->kind == Resource::Kind::file &&
-      cache.is_fresh(*entry, exchange.world.loop.now()))
+  if (entry && entry->loaded.resource->kind == Resource::Kind::file && cache.is_fresh(*entry, now))
     co_return file_response(entry->loaded.resource, head, asked, files.max_ranges, exchange.world);
 
   if (is_hidden(path, files.dot_files)) co_return std::unexpected(error_of(ENOENT, request.path));
@@ -100,7 +101,6 @@ net::Task<FilesHandler::Found> FilesHandler::open(OpenFileCache::Key key, std::s
                                                   exchange::Exchange& exchange) const {
   const std::shared_ptr<OpenFileCache> cache = caches_->of(exchange.world.loop.index());
   net::Loop& loop = exchange.world.loop;
-  caches_->listen(loop);
   // A load that another request began may have read what has changed before this request came: then once more.
   for (int attempt = 1;; ++attempt) {
     auto* entry = cache->find(key);

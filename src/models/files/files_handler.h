@@ -14,7 +14,7 @@ class FilesHandler final : public exchange::Handler {
  public:
   FilesHandler(config::Files files, std::shared_ptr<FileCaches> caches);
 
-  // GET and HEAD of what is in the cache complete without suspending and without a system call.
+  // GET and HEAD of what is in the cache complete without suspending and without a look at the disk.
   net::Task<Result<exchange::Response>> handle(exchange::Request request, exchange::Exchange& exchange) override;
 
  private:

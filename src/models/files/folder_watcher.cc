@@ -1,6 +1,5 @@
 #include "models/files/folder_watcher.h"
 
-#include <fcntl.h>
 #include <sys/inotify.h>
 #include <unistd.h>
 
@@ -12,7 +11,6 @@
 #include <unordered_map>
 
 #include "base/unique_fd.h"
-#include "net/readable.h"
 
 namespace fivefold::models::files {
 namespace {
@@ -20,8 +18,9 @@ namespace {
 constexpr std::uint32_t kEvents = IN_CREATE | IN_DELETE | IN_MODIFY | IN_ATTRIB | IN_MOVED_FROM | IN_MOVED_TO |
                                   IN_CLOSE_WRITE | IN_DELETE_SELF | IN_MOVE_SELF | IN_ONLYDIR;
 
-// Then other work of the loop has its turn.
-constexpr int kReadsPerTurn = 16;
+// More than the kernel queues (fs.inotify.max_queued_events), so that all is counted; yet an end, whatever is written
+// meanwhile.
+constexpr int kReadsPerTurn = 64;
 
 }  // namespace
 
@@ -44,8 +43,6 @@ struct FolderWatcher::Core {
   std::mutex mutex;
   UniqueFd inotify;
   std::size_t limit = 0;
-  int last = -1;  // a watch that says nothing until it is taken away, which ends attach()
-  std::atomic<bool> stopped{false};
   std::unordered_map<int, Watched> watched;  // by the kernel's watch descriptor
 
   void release(int descriptor, const FolderWatch* address) {
@@ -53,7 +50,7 @@ struct FolderWatcher::Core {
     const auto found = watched.find(descriptor);
     if (found == watched.end() || found->second.address != address) return;  // the folder is watched anew already
     watched.erase(found);
-    if (descriptor != last) ::inotify_rm_watch(inotify.get(), descriptor);
+    ::inotify_rm_watch(inotify.get(), descriptor);
   }
 
   // With the mutex held.
@@ -99,33 +96,17 @@ struct FolderWatcher::Core {
 FolderWatcher::FolderWatcher(std::size_t watches) : core_(std::make_shared<Core>()) {
   core_->limit = watches;
   core_->inotify.reset(::inotify_init1(IN_NONBLOCK | IN_CLOEXEC));
-  if (core_->inotify) core_->last = ::inotify_add_watch(core_->inotify.get(), "/", IN_DELETE_SELF | IN_ONLYDIR);
 }
 
-// Taking a watch away is an event of its own: it wakes each loop, which then lets go of its share.
-FolderWatcher::~FolderWatcher() {
-  core_->stopped.store(true, std::memory_order_release);
-  if (core_->last >= 0) ::inotify_rm_watch(core_->inotify.get(), core_->last);
+void FolderWatcher::poll() {
+  if (core_->inotify) core_->read_events();
 }
-
-void FolderWatcher::attach(net::Loop& loop) {
-  if (core_->last < 0) return;
-  UniqueFd fd(::fcntl(core_->inotify.get(), F_DUPFD_CLOEXEC, 0));
-  if (!fd) return;
-  net::on_readable(loop, std::move(fd), [core = core_] {
-    if (core->stopped.load(std::memory_order_acquire)) return false;  // the event stays, for the other loops to see
-    core->read_events();
-    return true;
-  });
-}
-
-void FolderWatcher::poll() { core_->read_events(); }
 
 std::shared_ptr<FolderWatch> FolderWatcher::watch(int folder) {
   Core& core = *core_;
   std::shared_ptr<FolderWatch> previous;  // let go of after the lock: letting go takes it too
   const std::lock_guard lock(core.mutex);
-  if (core.last < 0) return nullptr;
+  if (!core.inotify) return nullptr;
   const std::string path = "/proc/self/fd/" + std::to_string(folder);
   const int descriptor = ::inotify_add_watch(core.inotify.get(), path.c_str(), kEvents);
   if (descriptor < 0) return nullptr;

@@ -6,8 +6,6 @@
 #include <memory>
 #include <string_view>
 
-#include "net/loop.h"
-
 namespace fivefold::models::files {
 
 // Counts the changes in one folder, apart by name: a log that grows in it does not make every other file look changed.
@@ -30,27 +28,20 @@ class FolderWatch {
   std::array<std::atomic<std::uint32_t>, kSlots + 1> changes_{};
 };
 
-// One inotify instance for all loops of the server; whichever loop sees an event first counts it for all. A watch lasts
-// as long as somebody holds it.
-//
-// The kernel queues an event before the change is done. A loop looks at it before the requests that came after the
-// change, because it sees things in the order in which they happened: so a client that knows of a change gets it.
+// One inotify instance for all loops of the server; whichever asks counts for all. The kernel queues an event before
+// the change is done, so that whoever asks knows of all that was done before. A watch lasts as long as somebody holds
+// it.
 class FolderWatcher {
  public:
   // Folders watched at once; over it, changes are noticed after `valid`.
   static constexpr std::size_t kWatches = 16384;
 
   explicit FolderWatcher(std::size_t watches = kWatches);
-  ~FolderWatcher();
-  FolderWatcher(const FolderWatcher&) = delete;
-  FolderWatcher& operator=(const FolderWatcher&) = delete;
 
   // Null when the folder cannot be watched: too many are, the system has no inotify or no /proc. Any thread; never
   // waits for a disk.
   std::shared_ptr<FolderWatch> watch(int folder);
-  // Makes the loop count events from now on, until the watcher is destroyed (on any thread). Called on the loop, once.
-  void attach(net::Loop& loop);
-  // Counts what has happened so far.
+  // Counts what has happened so far. Any thread; one system call when nothing has.
   void poll();
 
  private:

@@ -8,26 +8,19 @@ namespace {
 class FolderWatcherTest : public FilesFixture {
  protected:
   UniqueFd open_root() { return UniqueFd(::open(root_.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC)); }
-  static std::ptrdiff_t inotify_instances() {
-    std::ptrdiff_t count = 0;
-    for (const auto& entry : std::filesystem::directory_iterator("/proc/self/fd")) {
-      std::error_code gone;
-      count += std::filesystem::read_symlink(entry, gone).string().find("inotify") != std::string::npos;
-    }
-    return count;
-  }
 };
 
-TEST_F(FolderWatcherTest, ALoopCountsChangesByName) {
+TEST_F(FolderWatcherTest, CountsChangesByName) {
   FolderWatcher watcher;
-  on_loop([&] { watcher.attach(loop_); });
   const auto watch = watcher.watch(open_root().get());
   ASSERT_TRUE(watch);
   const unsigned slot = FolderWatch::slot_of("a.txt");
   EXPECT_EQ(slot, FolderWatch::slot_of("a.txt.br"));
   EXPECT_EQ(watch->changes(slot), 0u);
   write("a.txt.gz", "x");
-  EXPECT_TRUE(eventually([&] { return watch->changes(slot) > 0; }));
+  EXPECT_EQ(watch->changes(slot), 0u);
+  watcher.poll();
+  EXPECT_GT(watch->changes(slot), 0u);
   EXPECT_GT(watch->changes(FolderWatch::kAnyName), 0u);
 }
 
@@ -54,14 +47,19 @@ TEST_F(FolderWatcherTest, AMovedFolderLooksChangedInEveryName) {
   for (unsigned slot = 0; slot <= FolderWatch::kSlots; ++slot) EXPECT_GT(watch->changes(slot), 0u);
 }
 
-TEST_F(FolderWatcherTest, LoopsLetGoWhenItIsDestroyed) {
-  const auto before = inotify_instances();
-  {
-    FolderWatcher watcher;
-    on_loop([&] { watcher.attach(loop_); });
-    EXPECT_EQ(inotify_instances(), before + 2);
-  }
-  EXPECT_TRUE(eventually([&] { return inotify_instances() == before; }));
+TEST_F(FolderWatcherTest, MoreEventsThanTheKernelKeepsLookLikeAChangeInEveryName) {
+  const UniqueFd root = open_root();
+  FolderWatcher watcher;
+  const auto watch = watcher.watch(root.get());
+  std::size_t queued = 16384;
+  std::ifstream("/proc/sys/fs/inotify/max_queued_events") >> queued;
+  if (queued > 100'000) GTEST_SKIP() << "this system keeps " << queued << " events";
+  write("a", "x");
+  write("b", "x");
+  for (std::size_t i = 0; i <= queued; ++i)
+    ::utimensat(root.get(), i % 2 ? "a" : "b", nullptr, 0);  // equal neighbours would be merged
+  watcher.poll();
+  for (unsigned slot = 0; slot <= FolderWatch::kSlots; ++slot) EXPECT_GT(watch->changes(slot), 0u);
 }
 
 TEST_F(FolderWatcherTest, AWatchMayOutliveItsWatcher) {
