@@ -223,10 +223,15 @@ Result<std::size_t> Stream::write_some(std::span<const iovec> parts, bool more) 
   while (true) {
     ssize_t written = 0;
     if (socket_) {
-      msghdr message{};
-      message.msg_iov = const_cast<iovec*>(parts.data());
-      message.msg_iovlen = parts.size();
-      written = ::sendmsg(fd(), &message, MSG_NOSIGNAL | MSG_DONTWAIT | (more ? MSG_MORE : 0));
+      const int flags = MSG_NOSIGNAL | MSG_DONTWAIT | (more ? MSG_MORE : 0);
+      if (parts.size() == 1) {
+        written = ::send(fd(), parts[0].iov_base, parts[0].iov_len, flags);
+      } else {
+        msghdr message{};
+        message.msg_iov = const_cast<iovec*>(parts.data());
+        message.msg_iovlen = parts.size();
+        written = ::sendmsg(fd(), &message, flags);
+      }
       if (written < 0 && errno == ENOTSOCK) {
         socket_ = false;
         continue;

@@ -14,7 +14,9 @@ namespace {
 constexpr std::size_t kIdleBuffer = 1024;             // of a connection without a request
 constexpr std::uint64_t kDiscardAtMost = 256 * 1024;  // of an unread request body, to keep a connection
 constexpr std::chrono::milliseconds kLastCall{
-    100};                                  // for a request that is on its way while its idle connection is asked to end
+    100};  // for a request that is on its way while its idle connection is asked to end
+constexpr std::size_t kCopiedBehindHead =
+    4096;  // a body this small costs less to copy than a second piece does in the kernel
 constexpr int kClientClosedRequest = 499;  // in the log alone: the client left before the answer
 
 http::HeadLimits head_limits(const config::Server& server) {
@@ -257,7 +259,7 @@ net::Task<bool> Http1Session::send_response(exchange::Response response, BodyRea
                                                                                : Connection::unsaid},
                              exchange.output);
   entry.status = response.status;
-  const std::string_view head = exchange.output;
+  const std::size_t head_size = exchange.output.size();
   const bool sends_body = !head_only && framing.kind != http::Framing::Kind::none;
   ResponseWriter writer(stream_, loop_.world.blocking, {server.timeouts.send, server.min_rate, server.min_rate_grace});
 
@@ -266,26 +268,30 @@ net::Task<bool> Http1Session::send_response(exchange::Response response, BodyRea
   const auto* segment = sends_body ? response.body.as_file() : nullptr;
   if (!streams && !segment) {
     const auto* bytes = sends_body ? response.body.as_bytes() : nullptr;
-    const std::string_view content = bytes ? bytes->view : std::string_view();
-    auto whole = writer.try_send(head, content);
+    std::string_view content = bytes ? bytes->view : std::string_view();
+    if (content.size() <= kCopiedBehindHead) {
+      exchange.output.append(content);
+      content = {};
+    }
+    auto whole = writer.try_send(exchange.output, content);
     if (!whole)
       sent = std::unexpected(std::move(whole.error()));
     else if (!*whole)
-      sent = co_await writer.send_rest(head, content);
+      sent = co_await writer.send_rest(exchange.output, content);
   } else if (segment) {
-    sent = co_await writer.send_file(head, *segment);
+    sent = co_await writer.send_file(exchange.output, *segment);
   } else {
     body.watch_from_now();
     try {
-      sent = co_await writer.send_stream(head, response.body, framing.kind == http::Framing::Kind::chunked, length,
-                                         client_left_);
+      sent = co_await writer.send_stream(exchange.output, response.body, framing.kind == http::Framing::Kind::chunked,
+                                         length, client_left_);
     } catch (const std::exception& bug) {
       loop_.log.error("bug: an exception reached the server while {} was sent: {}", printable(exchange.path),
                       bug.what());
       sent = fail(Code::internal, "the server has a fault");
     }
   }
-  entry.bytes = writer.sent() > head.size() ? writer.sent() - head.size() : 0;
+  entry.bytes = writer.sent() > head_size ? writer.sent() - head_size : 0;
   count(loop_.counters.bytes_sent, writer.sent());
   if (sent) co_return true;
   // Cut short: the client must not take what it has for the whole.
