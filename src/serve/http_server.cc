@@ -76,6 +76,7 @@ struct HttpServer::Impl {
   std::vector<OpenListener> open;
   std::atomic<std::size_t> connections{0};
   std::atomic<std::size_t> connection_limit{0};
+  std::atomic<bool> any_paused{false};
   std::atomic<unsigned> next_loop{0};
   std::atomic<unsigned> still_draining{0};
   std::function<void()> drained;
@@ -109,15 +110,16 @@ struct HttpServer::Impl {
     if (connections >= connection_limit) {
       on.paused = true;
       for (auto& listener : on.listeners) listener->pause();
+      any_paused = true;
+      resume_if_below_limit();  // the last one to leave may not have seen the flag
     }
   }
 
   net::Task<void> counted_connection(LoopServer& on, UniqueFd fd, exchange::Peer peer, bool proxy_protocol) {
     struct Leave {
       Impl& impl;
-      LoopServer& loop;
-      ~Leave() { impl.left(loop); }
-    } leave{*this, on};
+      ~Leave() { impl.left(); }
+    } leave{*this};
     co_await serve_connection(on.state, std::move(fd), std::move(peer), proxy_protocol);
   }
 
@@ -126,11 +128,21 @@ struct HttpServer::Impl {
     on.sessions.start(counted_connection(on, std::move(fd), std::move(peer), proxy_protocol));
   }
 
-  void left(LoopServer& on) {
+  void left() {
     --connections;
-    if (!on.paused || on.state.draining || connections >= connection_limit) return;
-    on.paused = false;
-    for (auto& listener : on.listeners) listener->resume();
+    if (any_paused) resume_if_below_limit();
+  }
+
+  // From any thread. A loop that rests because of the limit may have no connection of its own that could wake it by
+  // leaving.
+  void resume_if_below_limit() {
+    if (connections >= connection_limit || !any_paused.exchange(false)) return;
+    for (auto& loop : loops)
+      loop->loop().post([paused_loop = loop.get()] {
+        if (!paused_loop->paused || paused_loop->state.draining) return;
+        paused_loop->paused = false;
+        for (auto& listener : paused_loop->listeners) listener->resume();
+      });
   }
 
   // No descriptor is left: idle connections make room, and the operator is told.
@@ -204,6 +216,7 @@ void HttpServer::set_site(std::shared_ptr<const Site> site) {
     impl_->site = site;
   }
   impl_->connection_limit = site->config().server.limits.connections;
+  impl_->resume_if_below_limit();
   for (auto& loop : impl_->loops)
     loop->loop().post([loop = loop.get(), site] { loop->state.site = std::make_shared<LoopSite>(LoopSite{site}); });
 }
@@ -231,7 +244,8 @@ void HttpServer::set_listeners(std::vector<ListeningSocket> sockets) {
                         .acceptors = {}};
     const bool spread = socket.fds.size() < impl_->loops.size();
     for (std::size_t i = 0; i < socket.fds.size(); ++i) {
-      auto& loop = *impl_->loops[i % impl_->loops.size()];   // the kernel fills every socket's queue: none may stay unserved
+      auto& loop =
+          *impl_->loops[i % impl_->loops.size()];  // the kernel fills every socket's queue: none may stay unserved
       auto fd = std::make_shared<UniqueFd>(std::move(socket.fds[i]));
       // Made and destroyed on its own loop; the list here only remembers which one to close.
       auto slot = std::make_shared<std::weak_ptr<net::Listener>>();
@@ -247,9 +261,7 @@ void HttpServer::set_listeners(std::vector<ListeningSocket> sockets) {
   for (auto& gone : impl_->open) {
     for (std::size_t i = 0; i < gone.acceptors.size(); ++i) {
       auto& loop = *impl_->loops[i % impl_->loops.size()];
-      loop.loop().post([&loop, slot = gone.acceptors[i]] {
-        std::erase(loop.listeners, slot->lock());
-      });
+      loop.loop().post([&loop, slot = gone.acceptors[i]] { std::erase(loop.listeners, slot->lock()); });
     }
   }
   impl_->open = std::move(kept);
