@@ -539,7 +539,7 @@ class Load:
                 connection.close()
                 connection, fresh = self.site.connect(timeout=20), True
             except Exception as fault:
-                self.faults.append(f"{type(fault).__name__}: {fault}")
+                self.faults.append(f"on a {'fresh' if fresh else 'used'} connection: {type(fault).__name__}: {fault}")
                 return
 
     def finish(self):
