@@ -73,7 +73,7 @@ class ServerProcess {
   void heard(std::string_view message, std::vector<UniqueFd> fds);
   void on_parcel(Parcel parcel);
   void reload(Parcel parcel);
-  void drain(std::chrono::milliseconds deadline);
+  void drain(std::chrono::milliseconds deadline, bool keep_idle);
   bool tell(const nlohmann::json& content);
   static void watch_logs(void* self);
 
@@ -178,7 +178,7 @@ void ServerProcess::on_parcel(Parcel parcel) {
   } else if (type == "reply") {
     control_->answer(content.value("id", std::uint64_t{0}), content.value("ok", false), content.value("text", ""));
   } else if (type == "drain") {
-    drain(std::chrono::milliseconds(content.value("deadline_ms", std::int64_t{0})));
+    drain(std::chrono::milliseconds(content.value("deadline_ms", std::int64_t{0})), content.value("keep_idle", false));
   } else if (type == "spawner") {
     const auto index = content.value("loop", std::size_t{0});
     if (index >= worlds_.size()) return;
@@ -213,9 +213,10 @@ void ServerProcess::reload(Parcel parcel) {
     });
 }
 
-void ServerProcess::drain(std::chrono::milliseconds deadline) {
+void ServerProcess::drain(std::chrono::milliseconds deadline, bool keep_idle) {
   control_->stop_accepting();
-  http_->drain(deadline, [this] { main_.post([this] { main_.stop(); }); });
+  http_->drain(deadline, keep_idle ? serve::HttpServer::Idle::keep : serve::HttpServer::Idle::close,
+               [this] { main_.post([this] { main_.stop(); }); });
 }
 
 int give_up(int keeper, const std::string& why) {

@@ -68,7 +68,7 @@ void Http1Session::set_idle(bool idle) {
 }
 
 void Http1Session::finish() {
-  finishing_ = true;
+  finishing_ = hurried_ = true;
   if (idle_) stream_.interrupt();
 }
 
@@ -82,13 +82,16 @@ net::Task<void> Http1Session::run() {
       loop_.give_back(std::move(state_));
       stream_.shrink();
       set_idle(true);
-      const auto wait = requests_ == 0 ? settings().timeouts.head : settings().timeouts.idle;
+      const auto wait = hurried_ ? kLastCall : requests_ == 0 ? settings().timeouts.head : settings().timeouts.idle;
       auto got = co_await stream_.fill(loop_.world.loop.now() + wait);
       set_idle(false);
-      const bool interrupted = !got && got.error().code == Code::timed_out && finishing_;
+      const bool interrupted = !got && got.error().code == Code::timed_out && hurried_;
       if (interrupted) got = co_await stream_.fill(loop_.world.loop.now() + kLastCall);
       if (!got || *got == 0) {
-        if (!got && got.error().code == Code::timed_out && !interrupted) count(loop_.counters.timeouts);
+        const bool silent = !got && got.error().code == Code::timed_out;
+        if (silent && !interrupted) count(loop_.counters.timeouts);
+        // A request that crosses the close must not be answered by a reset.
+        if (silent) co_await linger(hurried_ ? kLastCall : settings().timeouts.linger);
         co_return;
       }
     }
@@ -126,7 +129,7 @@ net::Task<void> Http1Session::run() {
     stream_.unpin();
     if (!go_on) break;
   }
-  if (unread_input_ || !stream_.buffered().empty()) co_await linger();
+  if (unread_input_ || !stream_.buffered().empty()) co_await linger(settings().timeouts.linger);
 }
 
 net::Task<void> Http1Session::respond_to_request(bool& go_on) {
@@ -203,7 +206,7 @@ net::Task<void> Http1Session::respond_to_request(bool& go_on) {
       if (response.status >= 500) log_failure(result.error(), response.status);
     }
     const bool sent = co_await send_response(std::move(response), body, keep_alive, head_only, entry);
-    go_on = sent && keep_alive && !finishing_;
+    go_on = sent && keep_alive && !closes_after_;
     if (!sent) {
       entry.cut = true;
     } else if (!body.finished()) {
@@ -242,7 +245,7 @@ net::Task<bool> Http1Session::send_response(exchange::Response response, BodyRea
   } else if (exchange.head.minor_version == 0) {
     framing.kind = http::Framing::Kind::until_close;
     keep_alive = false;
-    finishing_ = true;  // the close is the end of the body
+    closes_after_ = true;
   } else {
     framing.kind = http::Framing::Kind::chunked;
   }
@@ -342,14 +345,14 @@ net::Task<void> Http1Session::refuse(Error error) {
     entry.cut = !rest;
   }
   log(entry, began);
-  co_await linger();
+  co_await linger(settings().timeouts.linger);
 }
 
 // A close while the client still sends would be a reset, and could take the answer with it: half-close, and read away
 // for a while.
-net::Task<void> Http1Session::linger() {
+net::Task<void> Http1Session::linger(std::chrono::milliseconds at_most) {
   stream_.shutdown_write();
-  const auto deadline = loop_.world.loop.now() + settings().timeouts.linger;
+  const auto deadline = loop_.world.loop.now() + at_most;
   while (true) {
     stream_.consume(stream_.buffered().size());
     auto got = co_await stream_.fill(deadline);

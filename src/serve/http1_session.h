@@ -25,8 +25,13 @@ class Http1Session {
 
   // For draining: ends an idle connection now; one that is answering a request ends after it.
   void finish();
+  // The same for a server whose successor already serves: an idle connection may ask once more, and is closed after the
+  // answer.
+  void finish_after_next() { finishing_ = true; }
   // The connection is about to be let go of in the middle: its client shall see a reset.
-  void cut() { stream_.set_reset_on_close(); }
+  void cut() {
+    if (!idle_) stream_.set_reset_on_close();
+  }
   bool idle() const { return idle_; }
   Http1Session* next_session() const { return next_; }
 
@@ -38,7 +43,7 @@ class Http1Session {
                                 AccessEntry& entry);
   net::Task<void> refuse(Error error);
   net::Task<bool> discard_rest(BodyReader& body);
-  net::Task<void> linger();
+  net::Task<void> linger(std::chrono::milliseconds at_most);
   bool may_keep_alive(const BodyReader& body, const Result<exchange::Response>& result) const;
   const config::Server& settings() const { return loop_.site->site->config().server; }
   void log(AccessEntry& entry, net::TimePoint began);
@@ -54,7 +59,9 @@ class Http1Session {
   std::uint64_t requests_ = 0;
   bool proxy_protocol_;
   bool idle_ = false;
-  bool finishing_ = false;
+  bool finishing_ = false;     // no answer promises another request
+  bool hurried_ = false;       // an idle wait is a last call only
+  bool closes_after_ = false;  // the close is the end of the response's body
   bool unread_input_ = false;  // a close now could reset what was just sent
   Http1Session* previous_ = nullptr;
   Http1Session* next_ = nullptr;

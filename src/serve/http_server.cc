@@ -79,6 +79,7 @@ struct HttpServer::Impl {
   std::atomic<bool> any_paused{false};
   std::atomic<unsigned> next_loop{0};
   std::atomic<unsigned> still_draining{0};
+  bool draining = false;  // of the thread that calls drain()
   std::function<void()> drained;
   std::vector<std::unique_ptr<net::Timer>> drain_timers;
 
@@ -176,15 +177,22 @@ struct HttpServer::Impl {
     return listener;
   }
 
-  void drain_loop(LoopServer& on, std::chrono::milliseconds deadline, net::Timer& timer) {
+  void finish_sessions(LoopServer& on, Idle idle) {
+    for (Http1Session* session = on.state.first_session; session;) {
+      Http1Session* next = session->next_session();
+      if (idle == Idle::close)
+        session->finish();
+      else
+        session->finish_after_next();
+      session = next;
+    }
+  }
+
+  void drain_loop(LoopServer& on, std::chrono::milliseconds deadline, Idle idle, net::Timer& timer) {
     on.state.draining = true;
     on.listeners.clear();
     on.sessions.on_empty([this, &on] { on.loop().post([this] { loop_drained(); }); });
-    for (Http1Session* session = on.state.first_session; session;) {
-      Http1Session* next = session->next_session();
-      session->finish();
-      session = next;
-    }
+    finish_sessions(on, idle);
     if (on.sessions.size() == 0)
       loop_drained();
     else
@@ -267,11 +275,18 @@ void HttpServer::set_listeners(std::vector<ListeningSocket> sockets) {
   impl_->open = std::move(kept);
 }
 
-void HttpServer::drain(std::chrono::milliseconds deadline, std::function<void()> drained) {
+void HttpServer::drain(std::chrono::milliseconds deadline, Idle idle, std::function<void()> drained) {
+  if (impl_->draining) {
+    if (idle == Idle::close)
+      for (auto& loop : impl_->loops)
+        loop->loop().post([impl = impl_.get(), loop = loop.get()] { impl->finish_sessions(*loop, Idle::close); });
+    return;
+  }
+  impl_->draining = true;
   impl_->drained = std::move(drained);
   impl_->still_draining = static_cast<unsigned>(impl_->loops.size());
   for (auto& loop : impl_->loops) {
-    loop->loop().post([impl = impl_.get(), loop = loop.get(), deadline] {
+    loop->loop().post([impl = impl_.get(), loop = loop.get(), deadline, idle] {
       // At the deadline, what is left is cut: each connection is reset where its response has begun.
       auto timer = std::make_unique<net::Timer>(
           loop->loop().timers(),
@@ -287,7 +302,7 @@ void HttpServer::drain(std::chrono::milliseconds deadline, std::function<void()>
         const std::lock_guard lock(impl->mutex);
         impl->drain_timers.push_back(std::move(timer));
       }
-      impl->drain_loop(*loop, deadline, reference);
+      impl->drain_loop(*loop, deadline, idle, reference);
     });
   }
 }

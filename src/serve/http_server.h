@@ -57,7 +57,10 @@ class HttpServer {
   void set_listeners(std::vector<ListeningSocket> sockets);
   // Stops accepting, closes idle connections at once, lets requests in flight finish (their responses say Connection:
   // close), cuts what is left at `deadline`; then calls `drained` (on any thread), once.
-  void drain(std::chrono::milliseconds deadline, std::function<void()> drained);
+  // With `idle` keep (a successor serves already), an idle connection may ask once more until the deadline; close ends
+  // it now, also when it is said later, while draining.
+  enum class Idle : std::uint8_t { close, keep };
+  void drain(std::chrono::milliseconds deadline, Idle idle, std::function<void()> drained);
 
   const std::vector<std::unique_ptr<Counters>>& counters() const;
   std::vector<std::string> listeners() const;  // the `bound` names

@@ -101,7 +101,7 @@ void Keeper::commit() {
   for (const auto& asker : done.askers) reply(asker, true, text);
   if (restart) {
     for (auto& server : servers_)
-      if (server->pid != done.server && server->state != ServerProcess::State::draining) drain(*server);
+      if (server->pid != done.server && server->state != ServerProcess::State::draining) drain(*server, true);
   } else if (auto* server = find(done.server)) {
     server->setup = setup_;
   }
@@ -136,11 +136,11 @@ void Keeper::reopen_logs(Asker asker) {
   reply(asker, true, "The logs were opened again.");
 }
 
-void Keeper::drain(ServerProcess& server) {
+void Keeper::drain(ServerProcess& server, bool keep_idle) {
   const auto deadline = setup_->config.server.timeouts.drain;
   server.state = ServerProcess::State::draining;
   server.kill_at = Clock::now() + deadline + kDrainMargin;
-  send(server, {{"type", "drain"}, {"deadline_ms", deadline.count()}});
+  send(server, {{"type", "drain"}, {"deadline_ms", deadline.count()}, {"keep_idle", keep_idle}});
 }
 
 void Keeper::stop() {
@@ -151,7 +151,7 @@ void Keeper::stop() {
   for (const auto& [kind, asker] : wanted_changes_) reply(asker, false, "Fivefold is stopping.");
   wanted_changes_.clear();
   for (auto& server : servers_) {
-    if (server->state == ServerProcess::State::ready) drain(*server);
+    if (server->state != ServerProcess::State::starting) drain(*server, false);
     // One that is starting is told when it says that it is ready.
   }
   // Ours too: a client that comes now is refused at once instead of waiting in the queue of a socket that nobody

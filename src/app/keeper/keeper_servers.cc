@@ -216,7 +216,7 @@ void Keeper::on_ready(ServerProcess& server) {
   server.state = ServerProcess::State::ready;
   server.kill_at = Clock::time_point::max();
   if (stopping_) {
-    drain(server);
+    drain(server, false);
     return;
   }
   if (change_ && change_->kind == ChangeKind::restart && change_->server == server.pid) {

@@ -72,7 +72,8 @@ class Keeper {
   void on_ready(ServerProcess& server);
   void on_command(ServerProcess& server, const nlohmann::json& content);
   void send(ServerProcess& server, const nlohmann::json& content, std::span<const int> fds = {});
-  void drain(ServerProcess& server);
+  // With `keep_idle` (its successor serves) its idle connections may ask once more.
+  void drain(ServerProcess& server, bool keep_idle);
 
   void change(ChangeKind kind, Asker asker);
   void begin(ChangeKind kind, std::vector<Asker> askers);
