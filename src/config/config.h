@@ -1,5 +1,6 @@
 #pragma once
-// The configuration as typed, immutable values. `load` (config/load.h) makes it from TOML or reports every fault at once.
+// The configuration as typed, immutable values. `load` (config/load.h) makes it from TOML or reports every fault at
+// once.
 //
 // Paths in here are absolute: relative ones in the file are taken from the file's folder. Durations are milliseconds,
 // sizes are bytes. Every default stands here, once; docs/configuration.md repeats them and a test compares the two.
@@ -25,61 +26,66 @@ struct Position {
 
 // One address to listen on.
 struct Listen {
-  std::string address;                 // as written: "127.0.0.1:8080", "[::1]:8080", "*:80", "unix:/run/x.sock"
-  std::string host;                    // "127.0.0.1"; "" for every address; empty with a unix path
-  std::uint16_t port = 0;              // 0: the kernel picks one
-  std::string unix_path;               // set for unix sockets
+  std::string address;     // as written: "127.0.0.1:8080", "[::1]:8080", "*:80", "unix:/run/x.sock"
+  std::string host;        // "127.0.0.1"; "" for every address; empty with a unix path
+  std::uint16_t port = 0;  // 0: the kernel picks one
+  std::string unix_path;   // set for unix sockets
   std::uint32_t unix_mode = 0666;
-  bool proxy_protocol = false;         // every connection begins with a PROXY header, v1 or v2
+  bool proxy_protocol = false;  // every connection begins with a PROXY header, v1 or v2
   std::uint32_t backlog = 4096;
   Position position;
 };
 
 struct HttpLimits {
-  std::size_t request_line = 8192;     // over it: 414
-  std::size_t head = 32768;            // whole request head; over it: 431
-  std::size_t fields = 100;            // header fields of a request; over it: 431
-  std::uint64_t body = 1ull << 30;     // request body; over it: 413
-  std::size_t connections = 100000;    // open client connections of the whole server; over it new ones wait in the backlog
-  std::size_t requests_per_connection = 0;   // 0: no limit
+  std::size_t request_line = 8192;  // over it: 414
+  std::size_t head = 32768;         // whole request head; over it: 431
+  std::size_t fields = 100;         // header fields of a request; over it: 431
+  std::uint64_t body = 1ull << 30;  // request body; over it: 413
+  std::size_t connections =
+      100000;  // open client connections of the whole server; over it new ones wait in the backlog
+  std::size_t requests_per_connection = 0;  // 0: no limit
 };
 
 struct HttpTimeouts {
-  milliseconds head = 10s;             // from the first byte of a request to the end of its head
-  milliseconds body = 30s;             // silence while a request body is awaited
-  milliseconds idle = 60s;             // a kept-alive connection without a request
-  milliseconds send = 30s;             // a client that takes no byte of a response
-  milliseconds linger = 2s;            // how long unread input is drained after an error answer before the close
-  milliseconds drain = 30s;            // requests in flight when the server stops
+  milliseconds head = 10s;   // from the first byte of a request to the end of its head
+  milliseconds body = 30s;   // silence while a request body is awaited
+  milliseconds idle = 60s;   // a kept-alive connection without a request
+  milliseconds send = 30s;   // a client that takes no byte of a response
+  milliseconds linger = 2s;  // how long unread input is drained after an error answer before the close
+  milliseconds drain = 30s;  // requests in flight when the server stops
 };
 
-enum class ErrorDetail : std::uint8_t { page, id };   // what an error page shows: the whole story, or only an id to look up
+enum class ErrorDetail : std::uint8_t {
+  page,
+  id
+};  // what an error page shows: the whole story, or only an id to look up
 
 enum class LogFormat : std::uint8_t { combined, json };
 
 struct CompressionSettings {
   bool enabled = true;
   std::size_t min_size = 1024;
-  std::vector<std::string> types = {};     // media types, "text/*" allowed; empty: the built-in list (http/media_type.h)
+  std::vector<std::string> types = {};  // media types, "text/*" allowed; empty: the built-in list (http/media_type.h)
   int gzip_level = 5;
   int br_level = 4;
   int zstd_level = 3;
 };
 
 struct OpenFileCache {
-  std::size_t entries = 4096;              // 0 turns the cache off
-  std::size_t content = 128 * 1024;        // files up to this size are kept in memory
-  std::size_t memory = 64 * 1024 * 1024;   // of all kept contents, per event loop
-  milliseconds valid = 1s;                 // an entry is looked at again after this long (changes are noticed at once where inotify works)
+  std::size_t entries = 4096;             // 0 turns the cache off
+  std::size_t content = 128 * 1024;       // files up to this size are kept in memory
+  std::size_t memory = 64 * 1024 * 1024;  // of all kept contents, per event loop
+  milliseconds valid =
+      1s;  // an entry is looked at again after this long (changes are noticed at once where inotify works)
 };
 
 struct Server {
-  std::vector<Listen> listen = {};         // empty: 127.0.0.1:8080
-  std::uint32_t threads = 0;               // event loops; 0: one per core
-  std::uint32_t spawners = 0;              // spawning helpers; 0: one per two cores, at least one
-  std::string user = {};                   // when started as root; empty: "www-data" if it exists, else "nobody"
-  std::string group = {};                  // empty: the user's group
-  std::string access_log = "-";            // "-" standard output, "off" none, else a path
+  std::vector<Listen> listen = {};  // empty: 127.0.0.1:8080
+  std::uint32_t threads = 0;        // event loops; 0: one per core
+  std::uint32_t spawners = 0;       // spawning helpers; 0: one per two cores, at least one
+  std::string user = {};            // when started as root; empty: "www-data" if it exists, else "nobody"
+  std::string group = {};           // empty: the user's group
+  std::string access_log = "-";     // "-" standard output, "off" none, else a path
   LogFormat access_format = LogFormat::combined;
   std::string log = "-";                   // the server's own log: "-" standard error, or a path
   std::string log_level = "info";          // debug, info, warning, error
@@ -89,9 +95,9 @@ struct Server {
   std::string server_name = {};            // SERVER_NAME when a request has no host; empty: the machine's name
   std::string server_header = "Fivefold";  // the Server field; empty: none
   ErrorDetail error_detail = ErrorDetail::id;
-  std::map<int, std::string> error_pages = {};   // status → file
-  std::uint64_t min_rate = 240;            // bytes/s a body or a reader must keep on average; 0: no minimum
-  milliseconds min_rate_grace = 10s;       // before the minimum rate counts
+  std::map<int, std::string> error_pages = {};  // status → file
+  std::uint64_t min_rate = 240;                 // bytes/s a body or a reader must keep on average; 0: no minimum
+  milliseconds min_rate_grace = 10s;            // before the minimum rate counts
   HttpLimits limits = {};
   HttpTimeouts timeouts = {};
   CompressionSettings compression = {};
@@ -104,35 +110,39 @@ enum class Model : std::uint8_t { cgi, module, app, function };
 
 // Resource limits of a program's processes; 0 or empty is "as inherited".
 struct ProcessLimits {
-  std::uint64_t memory = 0;      // bytes: cgroup memory.max where there is one, RLIMIT_AS else
-  std::uint64_t cpu_seconds = 0; // RLIMIT_CPU
-  std::uint64_t files = 1024;    // RLIMIT_NOFILE
-  std::uint64_t processes = 0;   // cgroup pids.max where there is one, RLIMIT_NPROC else (for users other than root)
-  std::uint64_t file_size = 0;   // RLIMIT_FSIZE
-  std::uint64_t core = 0;        // RLIMIT_CORE
+  std::uint64_t memory = 0;       // bytes: cgroup memory.max where there is one, RLIMIT_AS else
+  std::uint64_t cpu_seconds = 0;  // RLIMIT_CPU
+  std::uint64_t files = 1024;     // RLIMIT_NOFILE
+  std::uint64_t processes = 0;    // cgroup pids.max where there is one, RLIMIT_NPROC else (for users other than root)
+  std::uint64_t file_size = 0;    // RLIMIT_FSIZE
+  std::uint64_t core = 0;         // RLIMIT_CORE
 };
 
-enum class OnDisconnect : std::uint8_t { stop, continue_ };   // what a client that leaves means for its program
-enum class Nph : std::uint8_t { reframe, off };               // `nph-` scripts: their head is parsed and framed again; or run as any other
+enum class OnDisconnect : std::uint8_t { stop, continue_ };  // what a client that leaves means for its program
+enum class Nph : std::uint8_t {
+  reframe,
+  off
+};  // `nph-` scripts: their head is parsed and framed again; or run as any other
 
 struct Cgi {
-  std::string root = {};                  // a folder: the path under the route names the script
-  std::string script = {};                // or one program that answers every path under its route
+  std::string root = {};                      // a folder: the path under the route names the script
+  std::string script = {};                    // or one program that answers every path under its route
   std::vector<std::string> extensions = {};   // with root: only these (".cgi", ".pl"); empty: every executable file
   std::vector<std::string> interpreter = {};  // command put before the script instead of its #! line, e.g. ["php-cgi"]
-  milliseconds first_byte_timeout = 60s;  // until the response head has come: 504
-  milliseconds idle_timeout = 60s;        // silence in the output after that: cut
-  milliseconds stop_grace = 3s;           // from TERM to KILL
-  milliseconds linger = 2s;               // a process that has closed its output may live this long
-  std::uint32_t concurrency = 64;         // processes at once; 0: no cap
-  std::size_t body_memory = 256 * 1024;   // a body to be spooled (chunked) stays in memory up to this, then goes to a temporary file
-  std::size_t output_head = 32768;        // response head from the program; over it: 502
-  bool index_query = false;               // RFC 3875 section 4.4: `?a+b` as arguments
+  milliseconds first_byte_timeout = 60s;      // until the response head has come: 504
+  milliseconds idle_timeout = 60s;            // silence in the output after that: cut
+  milliseconds stop_grace = 3s;               // from TERM to KILL
+  milliseconds linger = 2s;                   // a process that has closed its output may live this long
+  std::uint32_t concurrency = 64;             // processes at once; 0: no cap
+  std::size_t body_memory =
+      256 * 1024;  // a body to be spooled (chunked) stays in memory up to this, then goes to a temporary file
+  std::size_t output_head = 32768;  // response head from the program; over it: 502
+  bool index_query = false;         // RFC 3875 section 4.4: `?a+b` as arguments
   Nph nph = Nph::reframe;
   OnDisconnect on_disconnect = OnDisconnect::stop;
-  bool pass_authorization = false;        // HTTP_AUTHORIZATION to the program
-  std::string xsendfile_root = {};        // X-Sendfile / X-Accel-Redirect beneath this folder; empty: the field is dropped
-  std::vector<std::string> index = {};    // names looked for when the path is the root itself, e.g. ["index.cgi"]
+  bool pass_authorization = false;  // HTTP_AUTHORIZATION to the program
+  std::string xsendfile_root = {};  // X-Sendfile / X-Accel-Redirect beneath this folder; empty: the field is dropped
+  std::vector<std::string> index = {};  // names looked for when the path is the root itself, e.g. ["index.cgi"]
 };
 
 struct Program {
@@ -140,13 +150,13 @@ struct Program {
   Model model = Model::cgi;
   Position position;
   // Common to every model.
-  std::vector<std::pair<std::string, std::string>> env = {};   // cannot override what the server computes
-  std::string user = {};                  // whom its processes run as; empty: the server's user. Needs a keeper with root
+  std::vector<std::pair<std::string, std::string>> env = {};  // cannot override what the server computes
+  std::string user = {};  // whom its processes run as; empty: the server's user. Needs a keeper with root
   std::string group = {};
-  std::string working_directory = {};     // empty: the model's own rule (CGI: the script's folder)
-  milliseconds timeout = 300s;            // a whole request
-  std::size_t queue = 1024;               // requests that wait for a place; over it 503
-  milliseconds queue_timeout = 30s;       // how long one waits before 503
+  std::string working_directory = {};  // empty: the model's own rule (CGI: the script's folder)
+  milliseconds timeout = 300s;         // a whole request
+  std::size_t queue = 1024;            // requests that wait for a place; over it 503
+  milliseconds queue_timeout = 30s;    // how long one waits before 503
   ProcessLimits limits = {};
   std::uint64_t max_requests = 0;
   std::vector<std::string> watch = {};
@@ -157,11 +167,17 @@ struct Program {
 // ---- routes ----
 
 struct Redirect {
-  std::string to;              // "{rest}" is what the path's * matched, "{path}" the whole path, "{host}" the host, "{query}" "?..." or nothing
+  std::string to;  // "{rest}" is what the path's * matched, "{path}" the whole path, "{host}" the host, "{query}"
+                   // "?..." or nothing
   int status = 302;
 };
 
-enum class Symlinks : std::uint8_t { within, owner, follow, deny };   // within the root; also to files of the link's owner; anywhere; never
+enum class Symlinks : std::uint8_t {
+  within,
+  owner,
+  follow,
+  deny
+};  // within the root; also to files of the link's owner; anywhere; never
 
 struct Files {
   std::string root;
@@ -169,36 +185,38 @@ struct Files {
   bool listing = false;
   bool dot_files = false;
   std::string cache_control = {};
-  bool precompressed = true;               // name.br, name.zst, name.gz beside name
+  bool precompressed = true;  // name.br, name.zst, name.gz beside name
   Symlinks symlinks = Symlinks::within;
   std::size_t max_ranges = 16;
   std::vector<std::pair<std::string, std::string>> types = {};  // suffix → media type, before the built-in table
 };
 
 // What a route does: exactly one of these is set.
-enum class Action : std::uint8_t { run, files, redirect, metrics, deny };   // deny: 404, as if there were nothing
+enum class Action : std::uint8_t { run, files, redirect, metrics, deny };  // deny: 404, as if there were nothing
 
 struct Route {
   Position position;
-  std::vector<std::string> hosts = {};     // empty: every host; "*.example.org" any name below; lower case
-  std::string path = "/*";                 // "/exact", "/prefix/*", "*.php"
-  std::vector<std::string> methods = {};   // empty: every method
+  std::vector<std::string> hosts = {};    // empty: every host; "*.example.org" any name below; lower case
+  std::string path = "/*";                // "/exact", "/prefix/*", "*.php"
+  std::vector<std::string> methods = {};  // empty: every method
   Action action = Action::files;
-  std::string run = {};                    // Program::name
+  std::string run = {};  // Program::name
   Files files = {};
   Redirect redirect = {};
-  std::vector<std::pair<std::string, std::string>> headers = {};   // set on every response; an empty value removes the field
-  std::optional<bool> compress = {};       // overrides [server.compression] enabled
+  std::vector<std::pair<std::string, std::string>> headers =
+      {};                             // set on every response; an empty value removes the field
+  std::optional<bool> compress = {};  // overrides [server.compression] enabled
   std::optional<std::uint64_t> body_limit = {};
 };
 
 struct Config {
-  std::string file;                        // where it came from; for messages
-  std::string directory;                   // what relative paths were taken from
+  std::string file;       // where it came from; for messages
+  std::string directory;  // what relative paths were taken from
   Server server;
   std::vector<Route> routes;
-  std::vector<Program> programs;           // in the order of the file
-  std::map<std::string, Position> positions = {};   // of single values, for messages: "server.log", "program.NAME.root", "route[0].files"
+  std::vector<Program> programs;  // in the order of the file
+  std::map<std::string, Position> positions =
+      {};  // of single values, for messages: "server.log", "program.NAME.root", "route[0].files"
 };
 
 }  // namespace fivefold::config

@@ -7,20 +7,21 @@ namespace fivefold::config {
 
 // One thing found in the folder, for the list that `serve` prints.
 struct Found {
-  std::string route;       // "/cgi-bin/*"
-  std::string model;       // "files", "cgi", "module", "app", "function"
-  std::string what;        // "cgi-bin/hello.pl (Perl)", "12 files", ...
-  std::string start;       // how it will be started: "a process per request: /usr/bin/perl hello.pl"
-  std::string missing;     // what keeps it from running and the mend; empty when nothing does
+  std::string route;    // "/cgi-bin/*"
+  std::string model;    // "files", "cgi", "module", "app", "function"
+  std::string what;     // "cgi-bin/hello.pl (Perl)", "12 files", ...
+  std::string start;    // how it will be started: "a process per request: /usr/bin/perl hello.pl"
+  std::string missing;  // what keeps it from running and the mend; empty when nothing does
 };
 
 struct Folder {
-  std::string toml;        // a whole configuration; parse() takes it
+  std::string toml;  // a whole configuration; parse() takes it
   std::vector<Found> found;
 };
 
 // Reads `directory` (absolute), `listen` are --listen values, empty for the default.
-// Kinds whose model this build does not have are reported in `missing` and not routed; their source is never sent as a file.
+// Kinds whose model this build does not have are reported in `missing` and not routed; their source is never sent as a
+// file.
 Folder read_folder(const std::string& directory, const std::vector<std::string>& listen);
 
 }  // namespace fivefold::config

@@ -8,8 +8,8 @@
 #include <thread>
 
 #include "control/control_client.h"
-#include "control/protocol.h"
 #include "control/fixture_test.h"
+#include "control/protocol.h"
 
 namespace fivefold::control {
 namespace {

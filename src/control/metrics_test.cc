@@ -2,8 +2,8 @@
 
 #include <gtest/gtest.h>
 
-#include "control/status.h"
 #include "control/fixture_test.h"
+#include "control/status.h"
 
 namespace fivefold::control {
 namespace {

@@ -54,7 +54,8 @@ struct World {
   net::Loop& loop;
   net::BlockingPool& blocking;
   process::Spawner& spawner;
-  // What goes on after its exchange has ended (a program that finishes its work without its client); ends with the loop.
+  // What goes on after its exchange has ended (a program that finishes its work without its client); ends with the
+  // loop.
   net::TaskGroup background = {};
 };
 

@@ -1,5 +1,6 @@
 #pragma once
-// Conditional requests (RFC 9110 section 13) and ranges (section 14): decisions from a head and a representation, no I/O.
+// Conditional requests (RFC 9110 section 13) and ranges (section 14): decisions from a head and a representation, no
+// I/O.
 #include <cstdint>
 #include <optional>
 #include <string_view>
@@ -11,8 +12,8 @@ namespace fivefold::http {
 
 // What is known of the representation that would be sent.
 struct Validators {
-  std::string_view etag;                          // with its quotes, "W/" if weak; empty when there is none
-  std::optional<std::int64_t> last_modified;      // unix seconds
+  std::string_view etag;                      // with its quotes, "W/" if weak; empty when there is none
+  std::optional<std::int64_t> last_modified;  // unix seconds
 };
 
 enum class Condition : std::uint8_t { proceed, not_modified, precondition_failed };
@@ -27,11 +28,12 @@ struct ByteRange {
 
 struct RangeDecision {
   enum class Kind : std::uint8_t { whole, partial, unsatisfiable } kind = Kind::whole;
-  std::vector<ByteRange> ranges;     // for partial: in the order asked, overlapping and adjacent ones merged
+  std::vector<ByteRange> ranges;  // for partial: in the order asked, overlapping and adjacent ones merged
 };
 
 // Decides on Range and If-Range for a GET. `whole` also for an unknown unit, a malformed set, more than `max_ranges`
 // ranges after merging (CVE-2011-3192), or a failed If-Range.
-RangeDecision decide_ranges(const Head& head, const Validators& validators, std::uint64_t size, std::size_t max_ranges, std::int64_t now);
+RangeDecision decide_ranges(const Head& head, const Validators& validators, std::uint64_t size, std::size_t max_ranges,
+                            std::int64_t now);
 
 }  // namespace fivefold::http

@@ -22,7 +22,8 @@ bool is_token(std::string_view text);
 bool is_field_value(std::string_view text);
 
 // The fields of a response, in the order they were added, kept as they go over the wire ("Name: value\r\n" ...).
-// Every byte is checked when it is added, so that what is in here can be sent as it stands (CVE-2016-8743, CVE-2022-37436).
+// Every byte is checked when it is added, so that what is in here can be sent as it stands (CVE-2016-8743,
+// CVE-2022-37436).
 class Headers {
  public:
   // Adds a field; another of that name stays. A bad name or value is refused and nothing is added: false.

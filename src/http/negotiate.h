@@ -7,7 +7,7 @@ namespace fivefold::http {
 
 enum class Coding : std::uint8_t { identity, gzip, br, zstd };
 
-std::string_view coding_name(Coding coding);   // "gzip", "br", "zstd", "" for identity
+std::string_view coding_name(Coding coding);  // "gzip", "br", "zstd", "" for identity
 
 // Bits of codings the client takes with a q above zero.
 struct AcceptedCodings {

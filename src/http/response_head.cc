@@ -108,6 +108,15 @@ void append_response_head(const ResponseHead& head, std::string& out) {
   });
 
   append_status_line(head.status, head.reason, out);
+  if (head.common != nullptr) {
+    if (!has_date && !has_server) {
+      out.append(head.common->wire());
+    } else {
+      for_each_line(head.common->wire(), [&](Kind kind, std::string_view line) {
+        if ((kind != Kind::date || !has_date) && (kind != Kind::server || !has_server)) out.append(line);
+      });
+    }
+  }
   if (!has_date) append_field("Date: ", head.date, out);
   if (!has_server) append_field("Server: ", head.server, out);
   if (!has_request_id) append_field("X-Request-Id: ", head.request_id, out);

@@ -26,7 +26,9 @@ struct ResponseHead {
       {};  // empty: the registered phrase; otherwise only used when it is visible ASCII and spaces
   const Headers* headers = nullptr;
   Framing framing = {};
-  std::string_view date = {};        // "Sun, 06 Nov 1994 08:49:37 GMT"; no Date when empty or when `headers` has one
+  const Headers* common =
+      nullptr;                 // fields that every response has, made once and used often: Date and Server; as below
+  std::string_view date = {};  // "Sun, 06 Nov 1994 08:49:37 GMT"; no Date when empty or when `headers` has one
   std::string_view request_id = {};  // the X-Request-Id value; none when empty or when `headers` has one
   std::string_view server = {};      // the Server value; none when empty or when `headers` has one
   enum class Connection : std::uint8_t { unsaid, close, keep_alive, upgrade } connection = Connection::unsaid;

@@ -8,10 +8,10 @@
 namespace fivefold::http {
 
 // Decodes percent-encoding exactly once, then removes "." and ".." and empty segments ("//").
-// 400 for: a bad escape, %00 or another encoded control (CVE-2020-1927), a path that climbs above the root, a raw space,
-// control or 8-bit byte, a first byte other than a slash. An encoded slash (%2f) never becomes
-// a separator: it is 404 (CVE-2021-41773, CVE-2021-42013, CVE-2019-0220). Backslash is an ordinary byte.
-// Appends nothing to and reads nothing from the world. `path` (cleared first, capacity reused) begins with '/'.
+// 400 for: a bad escape, %00 or another encoded control (CVE-2020-1927), a path that climbs above the root, a raw
+// space, control or 8-bit byte, a first byte other than a slash. An encoded slash (%2f) never becomes a separator: it
+// is 404 (CVE-2021-41773, CVE-2021-42013, CVE-2019-0220). Backslash is an ordinary byte. Appends nothing to and reads
+// nothing from the world. `path` (cleared first, capacity reused) begins with '/'.
 Result<void> normalize_path(std::string_view raw_path, std::string& path);
 
 }  // namespace fivefold::http

@@ -44,23 +44,53 @@ bool has_item(std::string_view list, std::string_view wanted) {
   return found;
 }
 
-void add_vary(http::Headers& headers) {
-  bool present = false;
-  headers.for_each([&](std::string_view name, std::string_view value) {
-    present = present || (equals_ignoring_case(name, "Vary") && has_item(value, "Accept-Encoding"));
+// What the filter must know of a response's fields, found in one pass.
+struct Survey {
+  std::string_view content_type;
+  bool encoded = false;  // has a Content-Encoding
+  bool partial = false;  // has a Content-Range
+  bool no_transform = false;
+  bool digested = false;  // speaks of the bytes as they are (RFC 9530 and its forerunners)
+  bool varies = false;    // by Accept-Encoding already
+};
+
+Survey survey(const http::Headers& headers) {
+  Survey found;
+  headers.for_each([&found](std::string_view name, std::string_view value) {
+    const auto is = [name](std::string_view wanted) { return equals_ignoring_case(name, wanted); };
+    switch (name.size()) {
+      case 4:
+        if (is("Vary") && has_item(value, "Accept-Encoding")) found.varies = true;
+        break;
+      case 6:
+        if (is("Digest")) found.digested = true;
+        break;
+      case 11:
+        if (is("Content-MD5") || is("Repr-Digest")) found.digested = true;
+        break;
+      case 12:
+        if (found.content_type.empty() && is("Content-Type")) found.content_type = value;
+        break;
+      case 13:
+        if (is("Content-Range")) found.partial = true;
+        if (is("Cache-Control") && has_item(value, "no-transform")) found.no_transform = true;
+        break;
+      case 14:
+        if (is("Content-Digest")) found.digested = true;
+        break;
+      case 16:
+        if (is("Content-Encoding")) found.encoded = true;
+        break;
+      default:
+        break;
+    }
   });
-  if (!present) headers.add("Vary", "Accept-Encoding");
+  return found;
 }
 
 void weaken_etag(http::Headers& headers) {
   const std::string_view etag = headers.get("ETag");
   if (etag.starts_with('"')) headers.set("ETag", "W/" + std::string(etag));
-}
-
-// Fields that speak of the bytes as they are (RFC 9530 and its forerunners).
-bool has_digest(const http::Headers& headers) {
-  return headers.has("Content-MD5") || headers.has("Content-Digest") || headers.has("Repr-Digest") ||
-         headers.has("Digest");
 }
 
 class CompressionFilter final : public exchange::Filter {
@@ -75,8 +105,10 @@ class CompressionFilter final : public exchange::Filter {
     if (!response) co_return response;
     if (response->status == 304) {
       match_etag(head, response->headers);
-    } else if (is_eligible(*response)) {
-      add_vary(response->headers);
+    } else if (may_be_eligible(*response)) {
+      const Survey found = survey(response->headers);
+      if (!is_eligible(found)) co_return response;
+      if (!found.varies) response->headers.add("Vary", "Accept-Encoding");
       const auto accept = head.field("Accept-Encoding");
       const Coding coding = accept ? preferred(*accept) : Coding::identity;
       if (coding != Coding::identity) compress(*response, coding, exchange.world);
@@ -85,22 +117,15 @@ class CompressionFilter final : public exchange::Filter {
   }
 
  private:
-  bool is_eligible(const Response& response) const {
+  bool may_be_eligible(const Response& response) const {
     if (!settings_.enabled || response.status != 200) return false;
     const auto length = response.body.length();
-    if (length && *length < settings_.min_size) return false;
-    const http::Headers& headers = response.headers;
-    return has_compressible_type(headers.get("Content-Type")) && !headers.has("Content-Encoding") &&
-           !headers.has("Content-Range") && !has_item_in(headers, "Cache-Control", "no-transform") &&
-           !has_digest(headers);
+    return !length || *length >= settings_.min_size;
   }
 
-  static bool has_item_in(const http::Headers& headers, std::string_view field, std::string_view wanted) {
-    bool found = false;
-    headers.for_each([&](std::string_view name, std::string_view value) {
-      found = found || (equals_ignoring_case(name, field) && has_item(value, wanted));
-    });
-    return found;
+  bool is_eligible(const Survey& found) const {
+    return !found.encoded && !found.partial && !found.no_transform && !found.digested &&
+           has_compressible_type(found.content_type);
   }
 
   bool has_compressible_type(std::string_view content_type) const {
@@ -162,7 +187,7 @@ class CompressionFilter final : public exchange::Filter {
       strong = strong || item == etag || item == "*";
     });
     if (!weak || strong) return;
-    add_vary(headers);
+    if (!survey(headers).varies) headers.add("Vary", "Accept-Encoding");
     weaken_etag(headers);
   }
 

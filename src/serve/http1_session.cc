@@ -139,8 +139,6 @@ net::Task<void> Http1Session::respond_to_request(bool& go_on) {
   count(loop_.counters.requests);
   count(loop_.counters.requests_active);
   exchange.id = loop_.ids.next();
-  const std::string_view date = loop_.date.now();
-  (void)date;
   client_left_.reset();
 
   // Almost every connection is a client's own; only a trusted proxy speaks for another.
@@ -183,7 +181,7 @@ net::Task<void> Http1Session::respond_to_request(bool& go_on) {
 
   AccessEntry entry{.client = peer.address,
                     .user = exchange.user,
-                    .unix_seconds = loop_.date.seconds(),
+                    .unix_seconds = loop_.common.unix_seconds(),
                     .method = exchange.head.method_text,
                     .target = exchange.head.target,
                     .minor_version = exchange.head.minor_version,
@@ -197,15 +195,14 @@ net::Task<void> Http1Session::respond_to_request(bool& go_on) {
   } else {
     const bool keep_alive = may_keep_alive(body, result);
     const bool head_only = exchange.head.method == http::Method::head;
-    exchange::Response response;
-    if (result) {
-      response = std::move(*result);
-    } else {
-      response = error_response(result.error(), exchange, site, &exchange.head);
-      if (route) apply_route_headers(route->headers, response.headers);
-      if (response.status >= 500) log_failure(result.error(), response.status);
+    if (!result) {
+      const Error error = std::move(result.error());
+      result = error_response(error, exchange, site, &exchange.head);
+      if (route) apply_route_headers(route->headers, result->headers);
+      if (result->status >= 500) log_failure(error, result->status);
     }
-    const bool sent = co_await send_response(std::move(response), body, keep_alive, head_only, entry);
+    const bool sent = co_await send_response(*result, body, keep_alive, head_only, entry);
+    result->body = {};  // ends the work behind it, while the request is still there
     go_on = sent && keep_alive && !closes_after_;
     if (!sent) {
       entry.cut = true;
@@ -232,7 +229,7 @@ bool Http1Session::may_keep_alive(const BodyReader& body, const Result<exchange:
   return body.left().value_or(kDiscardAtMost + 1) <= kDiscardAtMost;
 }
 
-net::Task<bool> Http1Session::send_response(exchange::Response response, BodyReader& body, bool keep_alive,
+net::Task<bool> Http1Session::send_response(exchange::Response& response, BodyReader& body, bool keep_alive,
                                             bool head_only, AccessEntry& entry) {
   ExchangeState& exchange = *state_;
   const auto& server = exchange.site->site->config().server;
@@ -254,9 +251,8 @@ net::Task<bool> Http1Session::send_response(exchange::Response response, BodyRea
                               .reason = response.reason,
                               .headers = &response.headers,
                               .framing = framing,
-                              .date = loop_.date.now(),
+                              .common = &loop_.common.now(server_field(server, exchange.route)),
                               .request_id = exchange.id.text(),
-                              .server = server_field(server, exchange.route),
                               .connection = !keep_alive                        ? Connection::close
                                             : exchange.head.minor_version == 0 ? Connection::keep_alive
                                                                                : Connection::unsaid},
@@ -320,14 +316,12 @@ net::Task<void> Http1Session::refuse(Error error) {
   const auto began = loop_.world.loop.now();
   ExchangeState& exchange = *state_;
   exchange.id = loop_.ids.next();
-  (void)loop_.date.now();
   exchange::Response response = error_response(error, exchange, *exchange.site->site, nullptr);
   http::append_response_head({.status = response.status,
                               .headers = &response.headers,
                               .framing = {http::Framing::Kind::length, response.body.length().value_or(0)},
-                              .date = loop_.date.now(),
+                              .common = &loop_.common.now(settings().server_header),
                               .request_id = exchange.id.text(),
-                              .server = settings().server_header,
                               .connection = http::ResponseHead::Connection::close},
                              exchange.output);
   ResponseWriter writer(stream_, loop_.world.blocking, {settings().timeouts.send, 0, {}});
@@ -335,7 +329,7 @@ net::Task<void> Http1Session::refuse(Error error) {
   const bool sends_body = response.body.as_bytes() && !stream_.buffered().starts_with("HEAD ");
   const std::string_view content = sends_body ? response.body.as_bytes()->view : std::string_view();
   AccessEntry entry{.client = peer_.address,
-                    .unix_seconds = loop_.date.seconds(),
+                    .unix_seconds = loop_.common.unix_seconds(),
                     .status = response.status,
                     .bytes = content.size(),
                     .request_id = exchange.id.text()};

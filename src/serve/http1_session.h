@@ -39,7 +39,7 @@ class Http1Session {
   enum class Arrival : std::uint8_t { request, gone, refused };
   net::Task<bool> read_proxy_header();
   net::Task<void> respond_to_request(bool& go_on);
-  net::Task<bool> send_response(exchange::Response response, BodyReader& body, bool keep_alive, bool head_only,
+  net::Task<bool> send_response(exchange::Response& response, BodyReader& body, bool keep_alive, bool head_only,
                                 AccessEntry& entry);
   net::Task<void> refuse(Error error);
   net::Task<bool> discard_rest(BodyReader& body);

@@ -12,19 +12,34 @@ namespace {
 
 constexpr std::size_t kSpareStates = 256;  // kept by a loop
 
+constexpr auto kHexPairs = [] {
+  constexpr char kHex[] = "0123456789abcdef";
+  std::array<std::array<char, 2>, 256> pairs{};
+  for (std::size_t byte = 0; byte < 256; ++byte) pairs[byte] = {kHex[byte >> 4], kHex[byte & 15]};
+  return pairs;
+}();
+
 }  // namespace
 
 LoopState::LoopState(exchange::World& w, Log& l, LineFile* access, Counters& c)
     : world(w), log(l), access_log(access), counters(c) {}
 
-std::string_view DateLine::now() {
+std::int64_t CommonFields::unix_seconds() {
   timespec time{};
   ::clock_gettime(CLOCK_REALTIME_COARSE, &time);
-  if (time.tv_sec != seconds_) {
-    seconds_ = time.tv_sec;
-    text_ = http::format_date(seconds_);
+  return time.tv_sec;
+}
+
+const http::Headers& CommonFields::now(std::string_view server) {
+  const std::int64_t seconds = unix_seconds();
+  if (seconds != seconds_ || server != server_) {
+    seconds_ = seconds;
+    server_ = server;
+    headers_ = {};
+    headers_.add("Date", http::format_date(seconds));
+    if (!server.empty()) headers_.add("Server", server);
   }
-  return text_;
+  return headers_;
 }
 
 RequestIds::RequestIds() {
@@ -46,11 +61,11 @@ std::uint64_t RequestIds::step() {
 }
 
 exchange::RequestId RequestIds::next() {
-  static constexpr char kHex[] = "0123456789abcdef";
   exchange::RequestId id;
   for (std::size_t half = 0; half < 2; ++half) {
     std::uint64_t bits = step();
-    for (std::size_t i = 0; i < 16; ++i, bits >>= 4) id.hex[half * 16 + i] = kHex[bits & 15];
+    for (std::size_t i = 0; i < 16; i += 2, bits >>= 8)
+      std::memcpy(&id.hex[half * 16 + i], kHexPairs[bits & 255].data(), 2);
   }
   return id;
 }

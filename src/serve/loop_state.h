@@ -20,15 +20,17 @@ struct LoopSite {
   std::shared_ptr<const Site> site;
 };
 
-// "Sun, 06 Nov 1994 08:49:37 GMT", made once a second.
-class DateLine {
+// The fields that every response has, Date and Server, made once a second.
+class CommonFields {
  public:
-  std::string_view now();
-  std::int64_t seconds() const { return seconds_; }  // of the last now()
+  // `server` is the Server value; none when empty.
+  const http::Headers& now(std::string_view server);
+  std::int64_t unix_seconds();
 
  private:
   std::int64_t seconds_ = -1;
-  std::string text_;
+  std::string server_;
+  http::Headers headers_;
 };
 
 // Random ids without a system call each.
@@ -50,7 +52,7 @@ struct LoopState {
   LineFile* access_log;
   Counters& counters;
   std::shared_ptr<const LoopSite> site;
-  DateLine date;
+  CommonFields common;
   RequestIds ids;
   bool draining = false;
   std::vector<std::unique_ptr<ExchangeState>> spare;  // idle connections hold none
