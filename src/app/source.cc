@@ -10,6 +10,7 @@
 
 #include "base/error.h"
 #include "base/unique_fd.h"
+#include "config/faults.h"
 
 namespace fivefold::app {
 namespace {
@@ -130,9 +131,8 @@ ReadConfig ConfigSource::read() const {
     if (listen.config && result.loaded.config) result.loaded.config->server.listen = listen.config->server.listen;
     for (auto& fault : listen.faults) result.loaded.faults.push_back(std::move(fault));
   }
-  if (result.loaded.config) {
-    for (auto& fault : config::inspect(*result.loaded.config)) result.loaded.faults.push_back(std::move(fault));
-  }
+  for (auto& fault : config::inspect(result.loaded)) result.loaded.faults.push_back(std::move(fault));
+  config::sort_by_place(result.loaded.faults);
   if (has_error(result.loaded.faults)) result.loaded.config.reset();
   return result;
 }

@@ -55,6 +55,15 @@ root = "cgi-bin"
             "");
 }
 
+TEST_F(Inspect, AFaultyConfigurationIsLookedAtTooButNoLineTwice) {
+  const auto loaded =
+      parse("[server]\nlisen = 1\n[[route]]\nfiles = \"nowhere\"\n[[route]]\nfiles = 3\n", "f.toml", folder_.path());
+  ASSERT_FALSE(loaded.config);
+  const auto found = inspect(loaded);
+  EXPECT_THAT(told(found), HasSubstr("f.toml:4:"));
+  EXPECT_EQ(found.size(), 1u) << told(found);
+}
+
 TEST_F(Inspect, MissingFoldersAndFiles) {
   folder_.write("file", "x");
   EXPECT_THAT(inspected("[[route]]\nfiles = \"www\"\n"),

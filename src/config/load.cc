@@ -45,6 +45,18 @@ std::string folder_of(const std::string& path) {
 
 }  // namespace
 
+std::vector<Fault> inspect(const Loaded& loaded) {
+  if (loaded.config) return inspect(*loaded.config);
+  if (!loaded.partial) return {};
+  auto found = inspect(*loaded.partial);
+  std::erase_if(found, [&](const Fault& fault) {
+    return fault.position.line == 0 || std::ranges::any_of(loaded.faults, [&](const Fault& told) {
+             return told.position.line == fault.position.line;
+           });
+  });
+  return found;
+}
+
 Loaded load(const std::string& path) {
   const auto text = read_file(path);
   if (!text) {
@@ -56,8 +68,7 @@ Loaded load(const std::string& path) {
     return loaded;
   }
   Loaded loaded = parse(*text, path, folder_of(path));
-  if (!loaded.config) return loaded;
-  auto found = inspect(*loaded.config);
+  auto found = inspect(loaded);
   const bool failed =
       std::ranges::any_of(found, [](const Fault& fault) { return fault.severity == Fault::Severity::error; });
   loaded.faults.insert(loaded.faults.end(), std::make_move_iterator(found.begin()),

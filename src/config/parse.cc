@@ -147,7 +147,7 @@ Loaded parse(std::string_view text, std::string file, std::string directory) {
     faults.warning({1, 1}, "there is no [[route]]: every request would be answered with 404",
                    "add one, such as [[route]] with files = \"www\"");
   check_reachable(sound, faults);
-  if (!faults.has_errors()) loaded.config = std::move(config);
+  (faults.has_errors() ? loaded.partial : loaded.config) = std::move(config);
   loaded.faults = faults.take();
   return loaded;
 }
