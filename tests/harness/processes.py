@@ -1,6 +1,7 @@
 """What runs, who started it, which descriptors it holds: read from /proc."""
 import ctypes
 import os
+import signal
 import time
 
 PR_SET_CHILD_SUBREAPER = 36
@@ -96,3 +97,18 @@ def wait_gone(identities, timeout=5.0):
     """Waits until none of these processes runs."""
     wait_for(lambda: not [who for who in identities if alive(who)], timeout,
              lambda: f"still running: {[(who[0], command(who[0])) for who in identities if alive(who)]}")
+
+
+def stop_and_wait(pid, seconds=5.0):
+    """SIGSTOP, and back only when every thread has stopped: until then one of them may still accept a connection."""
+    os.kill(pid, signal.SIGSTOP)
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        states = []
+        for task in os.listdir(f"/proc/{pid}/task"):
+            with open(f"/proc/{pid}/task/{task}/stat", encoding="ascii", errors="replace") as stat:
+                states.append(stat.read().rpartition(")")[2].split()[0])
+        if all(state == "T" for state in states):
+            return
+        time.sleep(0.01)
+    raise AssertionError(f"process {pid} has not stopped")

@@ -50,7 +50,7 @@ def test_killed_server_is_back_on_the_same_port(site):
 def test_connection_in_the_backlog_survives_a_crash(site):
     server = site()
     old = server.server_pid
-    os.kill(old, signal.SIGSTOP)
+    processes.stop_and_wait(old)
     waiting = [server.connect(timeout=8) for _ in range(5)]
     for connection in waiting:
         connection.request("GET", "/hello.txt")
