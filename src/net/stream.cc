@@ -1,5 +1,6 @@
 #include "net/stream.h"
 
+#include <poll.h>
 #include <sys/sendfile.h>
 #include <sys/socket.h>
 
@@ -47,6 +48,7 @@ namespace {
 // Behind a pinned head, a body is read into what is left of the buffer as long as that is worth a system call.
 constexpr std::uint32_t kWorthReading = 512;
 constexpr std::uint32_t kBodyBuffer = 65536;
+constexpr std::chrono::seconds kLookAgain{1};  // whether the other side of a full, watched stream has hung up
 
 std::unexpected<Error> transport_error(int error_number, const char* what) {
   if (error_number == EPIPE || error_number == ECONNRESET || error_number == ETIMEDOUT || error_number == ECANCELED ||
@@ -64,7 +66,8 @@ Stream::Stream(Loop& loop, UniqueFd fd, std::size_t initial, std::size_t maximum
       maximum_(static_cast<std::uint32_t>(maximum)),
       read_timer_(loop.timers(), &Stream::read_timer_fired, this),
       write_timer_(loop.timers(), &Stream::write_timer_fired, this) {
-  descriptor_ = new detail::Descriptor(loop.context(), fd.release(), this);
+  descriptor_ = new detail::Descriptor(loop.context(), fd.get(), this);  // throws when epoll takes no more
+  (void)fd.release();
   error_code ignored;
   descriptor_->asio.native_non_blocking(true, ignored);
 }
@@ -167,19 +170,44 @@ void Stream::read_done(int error_number, std::size_t bytes) {
     std::exchange(watcher_, nullptr)->request();  // may destroy this stream
     return;
   }
-  if (end_ < capacity_) start_read();
+  if (end_ < capacity_)
+    start_read();
+  else
+    read_timer_.set(loop_.now() + kLookAgain);
+}
+
+void Stream::unwatch() {
+  if (!watcher_) return;
+  watcher_ = nullptr;
+  read_timer_.cancel();
+}
+
+// A watched stream whose buffer is full cannot be read: once a second it is asked whether the other side has hung up.
+void Stream::look_for_hangup() {
+  pollfd state{fd(), POLLRDHUP, 0};
+  if (::poll(&state, 1, 0) == 1 && (state.revents & (POLLRDHUP | POLLHUP | POLLERR))) {
+    std::exchange(watcher_, nullptr)->request();  // may destroy this stream
+    return;
+  }
+  read_timer_.set(loop_.now() + kLookAgain);
 }
 
 // Reads only into room that is there: what is buffered must not move under somebody who looks at it.
 void Stream::watch_close(StopSource& stop) {
   watcher_ = &stop;
   if (reading_ || at_end_ || read_error_ != 0) return;
-  if (data_ ? end_ < capacity_ : make_room()) start_read();
+  if (data_ ? end_ < capacity_ : make_room())
+    start_read();
+  else
+    read_timer_.set(loop_.now() + kLookAgain);
 }
 
 void Stream::read_timer_fired(void* self) {
   auto* stream = static_cast<Stream*>(self);
-  if (!stream->filler_) return;
+  if (!stream->filler_) {
+    if (stream->watcher_ && !stream->reading_) stream->look_for_hangup();
+    return;
+  }
   Fill* filler = std::exchange(stream->filler_, nullptr);
   filler->timed_out_ = true;
   filler->awaiting_.resume();
@@ -193,7 +221,9 @@ Stream::Fill::~Fill() {
 }
 
 bool Stream::Fill::await_ready() {
-  stream_.watcher_ = nullptr;
+  stream_.unwatch();
+  // What came while nobody waited may have been found and consumed without a fill().
+  stream_.fresh_ = std::min(stream_.fresh_, stream_.end_ - stream_.begin_);
   if (stream_.fresh_ > 0 || stream_.at_end_ || stream_.read_error_ != 0) return true;
   if (!stream_.reading_ && !stream_.make_room()) {
     full_ = true;

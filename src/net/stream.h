@@ -54,7 +54,7 @@ class Stream {
   // A read goes on in the background while nobody awaits fill(); `stop` is requested when the peer closes or resets.
   // Bytes that arrive are kept for the next fill(). Ends by itself at the next fill() or with unwatch().
   void watch_close(StopSource& stop);
-  void unwatch() { watcher_ = nullptr; }
+  void unwatch();
 
   // Gives a small unused buffer back (an idle connection keeps `initial` bytes).
   void shrink();
@@ -84,6 +84,7 @@ class Stream {
   void write_ready(int error_number);
   static void read_timer_fired(void* self);
   static void write_timer_fired(void* self);
+  void look_for_hangup();
   bool make_room();
 
   Loop& loop_;

@@ -21,6 +21,7 @@ namespace {
 using std::chrono::milliseconds;
 
 constexpr milliseconds kDefaultGrace{3000};
+constexpr milliseconds kStartTime{30000};    // a start that the helper has not answered by then has failed
 constexpr milliseconds kFlushDelay{50};      // until releases and messages that found no room are sent (again)
 constexpr std::size_t kSpawnWindow = 16;     // starts that the helper has not answered; more wait here
 constexpr std::size_t kReleasesAtOnce = 32;  // collected, then sent without waiting for a start to go with
@@ -378,6 +379,17 @@ net::Task<Result<std::unique_ptr<Child>>> run_spawn(std::shared_ptr<Connection> 
   Pending pending(connection->loop(), plan);
   const AbandonAtEnd guard{*connection, pending};
   connection->start(pending);
+  net::Timer give_up(
+      connection->loop().timers(),
+      [](void* waiting) {
+        auto& late = *static_cast<Pending*>(waiting);
+        if (late.answered.is_set()) return;
+        late.error = {Code::program_unavailable, "no process can be started: the spawning helper does not answer",
+                      kRetryAfterSeconds};
+        late.answered.set();
+      },
+      &pending);
+  give_up.set(connection->loop().now() + kStartTime);
   co_await pending.answered.wait();
   if (!pending.child) co_return std::unexpected(std::move(pending.error));
   co_return std::move(pending.child);

@@ -34,12 +34,14 @@ net::Task<Result<exchange::Response>> ExchangeState::redirect_locally(std::strin
   auto resolution = resolve(*site->site, next.head, next.path, *this);
   if (!resolution) co_return std::unexpected(std::move(resolution.error()));
   if (resolution->ready) co_return std::move(*resolution->ready);
-  exchange::Request request{next.head, next.path, {}, client, net::kNever};
+  exchange::Request request{next.head, next.path, {}, *peer, net::kNever};
   co_return co_await resolution->handler->handle(std::move(request), *this);
 }
 
 void ExchangeState::clear() {
   redirected.clear();
+  peer = nullptr;
+  client = {};
   user.clear();
   auth_type.clear();
   program.clear();

@@ -17,6 +17,7 @@ struct ExchangeState final : exchange::Exchange {
   http::Head head;
   std::string path;
   const config::Route* route = nullptr;  // of the site below; null for answers of the server's own
+  const exchange::Peer* peer = nullptr;  // whom the request is handled for: the connection's, or `client` below
   exchange::Peer client;                 // behind the proxies that we trust
   std::shared_ptr<const LoopSite> site;
   std::string output;  // the response's head, and small bodies behind it

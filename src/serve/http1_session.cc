@@ -81,6 +81,7 @@ net::Task<void> Http1Session::run() {
     if (stream_.buffered().empty()) {
       loop_.give_back(std::move(state_));
       stream_.shrink();
+      parser_ = http::HeadParser(head_limits(settings()));  // as they are now
       set_idle(true);
       const auto wait = hurried_ ? kLastCall : requests_ == 0 ? settings().timeouts.head : settings().timeouts.idle;
       auto got = co_await stream_.fill(loop_.world.loop.now() + wait);
@@ -129,7 +130,7 @@ net::Task<void> Http1Session::run() {
     stream_.unpin();
     if (!go_on) break;
   }
-  if (unread_input_ || !stream_.buffered().empty()) co_await linger(settings().timeouts.linger);
+  if (!cut_ && (unread_input_ || !stream_.buffered().empty())) co_await linger(settings().timeouts.linger);
 }
 
 net::Task<void> Http1Session::respond_to_request(bool& go_on) {
@@ -145,6 +146,7 @@ net::Task<void> Http1Session::respond_to_request(bool& go_on) {
   const bool behind_proxy = !site.config().server.trusted.empty() && site.trusts(peer_.address);
   if (behind_proxy) exchange.client = client_behind(peer_, exchange.head, site);
   const exchange::Peer& peer = behind_proxy ? exchange.client : peer_;
+  exchange.peer = &peer;
 
   auto resolution = resolve(site, exchange.head, exchange.path, exchange);
   const auto& server = site.config().server;
@@ -191,6 +193,7 @@ net::Task<void> Http1Session::respond_to_request(bool& go_on) {
   client_gone = client_gone || (!result && status_of(result.error().code) == 0);
   if (client_gone) {
     entry.status = kClientClosedRequest;
+    cut_ = true;
     stream_.set_reset_on_close();
   } else {
     const bool keep_alive = may_keep_alive(body, result);
@@ -294,6 +297,7 @@ net::Task<bool> Http1Session::send_response(exchange::Response& response, BodyRe
   count(loop_.counters.bytes_sent, writer.sent());
   if (sent) co_return true;
   // Cut short: the client must not take what it has for the whole.
+  cut_ = true;
   stream_.set_reset_on_close();
   if (sent.error().code == Code::timed_out) count(loop_.counters.timeouts);
   if (sent.error().code != Code::closed && sent.error().code != Code::timed_out)

@@ -61,6 +61,7 @@ class Http1Session {
   bool idle_ = false;
   bool finishing_ = false;     // no answer promises another request
   bool hurried_ = false;       // an idle wait is a last call only
+  bool cut_ = false;           // the close is to be a reset
   bool closes_after_ = false;  // the close is the end of the response's body
   bool unread_input_ = false;  // a close now could reset what was just sent
   Http1Session* previous_ = nullptr;

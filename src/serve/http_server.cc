@@ -41,8 +41,13 @@ Endpoint endpoint_of(const sockaddr_storage& storage) {
 }
 
 net::Task<void> serve_connection(LoopState& loop, UniqueFd fd, exchange::Peer peer, bool proxy_protocol) {
-  Http1Session session(loop, std::move(fd), std::move(peer), proxy_protocol);
-  co_await session.run();
+  try {
+    Http1Session session(loop, std::move(fd), std::move(peer), proxy_protocol);
+    if (loop.draining) session.finish();
+    co_await session.run();
+  } catch (const std::exception& bug) {
+    loop.log.error("bug: an exception reached a connection: {}", bug.what());
+  }
 }
 
 // One listening address with its sockets: what it is called, and who accepts.
@@ -63,7 +68,8 @@ struct HttpServer::Impl {
     net::Loop& loop() { return state.world.loop; }
     LoopState state;
     std::vector<std::shared_ptr<net::Listener>> listeners;  // accepting on this loop
-    bool paused = false;                                    // the connection limit is reached
+    bool drained = false;
+    bool paused = false;  // the connection limit is reached
     net::TimePoint exhausted_logged{};
     net::TaskGroup sessions;
   };
@@ -191,15 +197,16 @@ struct HttpServer::Impl {
   void drain_loop(LoopServer& on, std::chrono::milliseconds deadline, Idle idle, net::Timer& timer) {
     on.state.draining = true;
     on.listeners.clear();
-    on.sessions.on_empty([this, &on] { on.loop().post([this] { loop_drained(); }); });
+    on.sessions.on_empty([this, &on] { on.loop().post([this, &on] { loop_drained(on); }); });
     finish_sessions(on, idle);
-    if (on.sessions.size() == 0)
-      loop_drained();
-    else
-      timer.set(on.loop().now() + deadline);
+    timer.set(on.loop().now() + deadline);
+    loop_drained(on);
   }
 
-  void loop_drained() {
+  // Once per loop: a connection that another loop hands over late makes it empty a second time.
+  void loop_drained(LoopServer& on) {
+    if (on.drained || on.sessions.size() != 0) return;
+    on.drained = true;
     if (--still_draining == 0 && drained) std::exchange(drained, nullptr)();
   }
 };

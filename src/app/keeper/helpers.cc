@@ -1,6 +1,7 @@
 #include "app/keeper/helpers.h"
 
 #include <signal.h>
+#include <sys/socket.h>
 
 #include <algorithm>
 
@@ -9,6 +10,11 @@
 #include "process/spawner_process.h"
 
 namespace fivefold::app {
+namespace {
+
+constexpr timeval kSendTime{5, 0};  // a helper that does not take a message for this long has hung
+
+}  // namespace
 
 unsigned helper_count(std::uint32_t configured, unsigned cores) {
   return configured ? configured : std::max(1u, cores / 2);
@@ -26,6 +32,7 @@ Result<void> Helpers::start_one(Helper& helper) {
   if (!child) return std::unexpected(child.error());
   helper.pid = child->pid;
   helper.socket = std::move(child->socket);
+  ::setsockopt(helper.socket.get(), SOL_SOCKET, SO_SNDTIMEO, &kSendTime, sizeof kSendTime);
   return process::send_identities(helper.socket.get(), identities_);
 }
 

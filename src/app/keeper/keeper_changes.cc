@@ -9,7 +9,9 @@ using namespace std::chrono_literals;
 
 namespace {
 
-constexpr auto kDrainMargin = 2s;  // past its drain deadline a server is killed after this long
+constexpr auto kReloadTime = 60s;               // for the server's answer to a reload
+constexpr std::size_t kMostWantedChanges = 64;  // that wait for the one under way
+constexpr auto kDrainMargin = 2s;               // past its drain deadline a server is killed after this long
 
 }  // namespace
 
@@ -40,6 +42,8 @@ void Keeper::reply(const Asker& asker, bool ok, const std::string& text) {
 void Keeper::change(ChangeKind kind, Asker asker) {
   if (stopping_) return reply(asker, false, "Fivefold is stopping.");
   if (change_ || !current()) {
+    if (wanted_changes_.size() >= kMostWantedChanges)
+      return reply(asker, false, "Too many changes are waiting already; ask again when they are done.");
     wanted_changes_.emplace_back(kind, asker);
     return;
   }
@@ -60,11 +64,13 @@ void Keeper::begin(ChangeKind kind, std::vector<Asker> askers) {
                (prepared.faults.size() == 1 ? " fault" : " faults") + ". The one before it stays in force.");
     for (const auto& asker : askers) reply(asker, false, text);
     options_.notifier.ready(summary());
+    next_change();
     return;
   }
   helpers_.tell_identities(identities_.identities());
   auto& server = *current();
   change_ = Change{kind, prepared.setup, std::move(askers), server.pid};
+  if (kind == ChangeKind::reload) change_->due = Clock::now() + kReloadTime;
   if (kind == ChangeKind::restart) {
     if (!start_server(prepared.setup, &change_->server)) abandon("The new server process could not be started.");
     return;
@@ -100,18 +106,30 @@ void Keeper::commit() {
   }
   for (const auto& asker : done.askers) reply(asker, true, text);
   if (restart) {
-    for (auto& server : servers_)
-      if (server->pid != done.server && server->state != ServerProcess::State::draining) drain(*server, true);
+    for (auto& server : servers_) {
+      if (server->pid == done.server || server->state == ServerProcess::State::draining) continue;
+      if (server->state == ServerProcess::State::ready) {
+        drain(*server, true);
+      } else {
+        // Started after a crash while its successor was starting: it serves nobody yet.
+        server->state = ServerProcess::State::draining;
+        ::kill(server->pid, SIGKILL);
+      }
+    }
   } else if (auto* server = find(done.server)) {
     server->setup = setup_;
   }
   old.reset();  // closes the sockets of addresses that are no longer listened on
   options_.notifier.ready(summary());
-  if (!wanted_changes_.empty()) {
-    const auto [kind, asker] = wanted_changes_.front();
-    wanted_changes_.pop_front();
-    change(kind, asker);
-  }
+  next_change();
+}
+
+// What was asked for while something else was under way, or while nothing served.
+void Keeper::next_change() {
+  if (change_ || stopping_ || wanted_changes_.empty() || !current()) return;
+  const auto [kind, asker] = wanted_changes_.front();
+  wanted_changes_.pop_front();
+  begin(kind, {asker});
 }
 
 void Keeper::abandon(const std::string& why) {
@@ -120,6 +138,7 @@ void Keeper::abandon(const std::string& why) {
   log_.error("The configuration is not taken over: " + why);
   for (const auto& asker : given_up.askers) reply(asker, false, "The configuration is not taken over: " + why);
   options_.notifier.ready(summary());
+  next_change();
 }
 
 void Keeper::reopen_logs(Asker asker) {

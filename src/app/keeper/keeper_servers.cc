@@ -181,6 +181,8 @@ void Keeper::hear(ServerProcess& server) {
   auto message = net::receive_message(server.socket.get());
   if (!message) {
     server.socket.reset();  // its exit is told by SIGCHLD
+    if (server.state != ServerProcess::State::draining)
+      ::kill(server.pid, SIGKILL);  // it cannot be told anything any more
     return;
   }
   auto parcel = server.reader.feed(message->bytes, {});
@@ -213,6 +215,8 @@ void Keeper::on_message(ServerProcess& server, const nlohmann::json& content) {
 }
 
 void Keeper::on_ready(ServerProcess& server) {
+  if (server.state != ServerProcess::State::starting) return;  // said twice, or told to end meanwhile
+  restart_at_ = Clock::time_point::max();
   server.state = ServerProcess::State::ready;
   server.kill_at = Clock::time_point::max();
   if (stopping_) {
@@ -233,11 +237,7 @@ void Keeper::on_ready(ServerProcess& server) {
     log_.info("The server process is back (pid " + std::to_string(server.pid) + ").");
   }
   options_.notifier.ready(summary());
-  if (!change_ && !wanted_changes_.empty()) {
-    const auto [kind, asker] = wanted_changes_.front();
-    wanted_changes_.pop_front();
-    change(kind, asker);
-  }
+  next_change();
 }
 
 std::string Keeper::summary() const {

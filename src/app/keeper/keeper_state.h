@@ -45,7 +45,8 @@ struct Change {
   ChangeKind kind;
   std::shared_ptr<Setup> setup;
   std::vector<Asker> askers;
-  pid_t server;  // reload: the one told; restart: the new one
+  pid_t server;                                      // reload: the one told; restart: the new one
+  Clock::time_point due = Clock::time_point::max();  // a reload that is not answered by then has failed
 };
 
 class Keeper {
@@ -78,6 +79,7 @@ class Keeper {
   void change(ChangeKind kind, Asker asker);
   void begin(ChangeKind kind, std::vector<Asker> askers);
   void commit();
+  void next_change();
   void abandon(const std::string& why);
   void reply(const Asker& asker, bool ok, const std::string& text);
   void reopen_logs(Asker asker);

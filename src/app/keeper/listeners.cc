@@ -285,6 +285,8 @@ OpenedListeners open_listeners(const std::vector<config::Listen>& listen, const 
                                    [&](const OpenListener& open) { return open.listen.address == entry.address; });
     if (kept != current.end()) {
       result.listeners.push_back({entry, kept->socket});
+      // The server accepts otherwise from then on: it closes its acceptors and needs the socket anew.
+      if (kept->listen.proxy_protocol != entry.proxy_protocol) result.added.push_back(entry.address);
       continue;
     }
     if (auto socket = find_activated(activated, entry)) {

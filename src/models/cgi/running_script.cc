@@ -38,10 +38,20 @@ RunningScript::RunningScript(std::unique_ptr<ScriptProcess> process, std::shared
             static_cast<RunningScript*>(self)->abandoned_ = true;
             static_cast<RunningScript*>(self)->woken();
           },
+          this),
+      late_timer_(
+          process_->loop().timers(),
+          [](void* self) {
+            auto& script = *static_cast<RunningScript*>(self);
+            script.late_ = true;
+            script.process_->give_up();
+            script.woken();
+          },
           this) {
   const auto now = process_->loop().now();
   head_deadline_ = std::min(deadline_, now + program_->settings.cgi.first_byte_timeout);
   watch_timer_.set(now + kWatchAfter);
+  late_timer_.set(deadline_);
   // The failure is told to whoever waits for output from the top of the loop, not from inside the body's reader.
   process_->on_input_failed([this] { wake_timer_.set(process_->loop().now()); });
 }
@@ -173,6 +183,12 @@ net::Task<Result<std::optional<std::string>>> RunningScript::whole_body() {
 net::Task<Result<exchange::Chunk>> RunningScript::next() {
   process_->output().consume(std::exchange(handed_out_, 0));
   if (ended_) co_return exchange::Chunk{};
+  if (late_) {
+    // Its reader was the slow one: the fill below has a deadline of its own, but is not what is waited for.
+    ended_ = true;
+    auto told = co_await failed({Code::program_timeout, late(deadline_, Limit::silence)});
+    co_return std::unexpected(std::move(told));
+  }
   while (buffered().empty() && !at_end_ && left_ != 0) {
     const auto now = process_->loop().now();
     const auto deadline = std::min(deadline_, now + program_->settings.cgi.idle_timeout);

@@ -79,10 +79,12 @@ class RunningScript final : public exchange::BodySource {
   bool pause_due_ = false;
   bool abandoned_ = false;  // the process has ended; somebody else holds its output open
   bool large_ = false;
+  bool late_ = false;  // the whole request's time is over
   std::optional<net::ShortTimer> pause_timer_;
   net::Timer watch_timer_;
   net::Timer wake_timer_;  // the request's body has failed
   net::Timer abandon_timer_;
+  net::Timer late_timer_;
   net::Running exit_watcher_;
 };
 

@@ -198,4 +198,9 @@ net::Task<void> ScriptProcess::go_on(std::unique_ptr<ScriptProcess> process, net
   co_await process->end_of_process(until);
 }
 
+void ScriptProcess::give_up() {
+  if (!child_->exit_status()) child_->signal(SIGKILL);
+  place_ = process::Place();
+}
+
 }  // namespace fivefold::models::cgi

@@ -35,6 +35,8 @@ class ScriptProcess {
   ScriptProcess(const ScriptProcess&) = delete;
 
   net::Stream& output() { return *output_; }
+  // Its time is over: it is killed, and its place is another's, however long its reader takes for what it has written.
+  void give_up();
   process::Child& child() { return *child_; }
   net::Loop& loop() { return world_.loop; }
   // Whether there is input that the script has not got.

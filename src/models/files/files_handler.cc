@@ -110,6 +110,7 @@ net::Task<FilesHandler::Found> FilesHandler::open(OpenFileCache::Key key, std::s
     Loaded loaded = loader_->load(request, previous, Patience::cached);
     if (is_exhaustion(loaded.error) && cache->descriptors() > 0) {
       cache->release_descriptors();
+      entry = cache->find(key);  // it may have been among them
       loaded = loader_->load(request, previous, Patience::cached);
     }
     if (loaded.error != EAGAIN) co_return settle(*cache, key, std::move(loaded), previous, loop.now());
