@@ -1,5 +1,7 @@
 // Real bytes over a socket pair, a handler of the test's own behind it.
+#include <arpa/inet.h>
 #include <gtest/gtest.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <sys/socket.h>
 
@@ -54,6 +56,13 @@ class TestHandler final : public exchange::Handler {
       co_await net::sleep_until(exchange.world.loop, exchange.world.loop.now() + std::chrono::seconds(30));
     } else if (request.path == "/throw") {
       throw std::runtime_error("a bug");
+    } else if (request.path == "/short-wait") {
+      co_await net::sleep_until(exchange.world.loop, exchange.world.loop.now() + milliseconds(150));
+      response.body = exchange::Body::text("waited");
+    } else if (request.path == "/who") {
+      response.body = exchange::Body::text("client " + request.peer.address);
+    } else if (request.path == "/again-who") {
+      co_return co_await exchange.redirect_locally("/who");
     } else if (request.path == "/again") {
       co_return co_await exchange.redirect_locally("/echo?redirected");
     } else if (request.path == "/forever") {
@@ -72,7 +81,9 @@ class TestHandler final : public exchange::Handler {
 };
 
 net::Task<void> run_session(LoopState& loop, UniqueFd fd) {
-  Http1Session session(loop, std::move(fd), exchange::Peer{}, false);
+  exchange::Peer peer;
+  peer.address = "192.0.2.7";
+  Http1Session session(loop, std::move(fd), std::move(peer), false);
   co_await session.run();
 }
 
@@ -92,9 +103,28 @@ class SessionTest : public ::testing::Test {
     ::close(client_);
   }
 
-  void connect() {
+  // Over TCP for what only that can show: a reset.
+  static void make_tcp_pair(std::array<int, 2>& fds) {
+    const int listener = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    socklen_t length = sizeof address;
+    ASSERT_EQ(::bind(listener, reinterpret_cast<sockaddr*>(&address), length), 0);
+    ASSERT_EQ(::listen(listener, 1), 0);
+    ASSERT_EQ(::getsockname(listener, reinterpret_cast<sockaddr*>(&address), &length), 0);
+    fds[0] = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    ASSERT_EQ(::connect(fds[0], reinterpret_cast<sockaddr*>(&address), length), 0);
+    fds[1] = ::accept(listener, nullptr, nullptr);
+    ::close(listener);
+  }
+
+  void connect(bool tcp = false) {
     std::array<int, 2> fds{};
-    ASSERT_EQ(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds.data()), 0);
+    if (tcp)
+      make_tcp_pair(fds);
+    else
+      ASSERT_EQ(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds.data()), 0);
     client_ = fds[0];
     auto config = std::make_shared<config::Config>();
     config->server = server_;
@@ -291,6 +321,36 @@ TEST_F(SessionTest, LocalRedirectsGoThroughTheMappingAgainAndEndInTime) {
                                     std::string(kClose));
   EXPECT_TRUE(contains(answer, "GET /echo?redirected []")) << answer;
   EXPECT_TRUE(contains(answer, "HTTP/1.1 500 ")) << answer;
+}
+
+TEST_F(SessionTest, ALocalRedirectIsForTheSameClient) {
+  EXPECT_TRUE(contains(exchange_once("GET /again-who"s + std::string(kClose)), "client 192.0.2.7"));
+}
+
+TEST_F(SessionTest, ARequestThatArrivedDuringAnotherLeavesNothingBehind) {
+  connect();
+  send("GET /short-wait HTTP/1.1\r\nHost: a\r\n\r\n");
+  while (counters_.requests_active == 0) std::this_thread::yield();
+  send("GET /ignore HTTP/1.1\r\nHost: a\r\n\r\n");
+  // Both are answered; then the connection is idle, and closed as such: without a 408 that nobody asked for.
+  const auto answers = receive();
+  EXPECT_TRUE(contains(answers, "waited")) << answers;
+  EXPECT_TRUE(answers.ends_with("ignored")) << answers;
+}
+
+TEST_F(SessionTest, ABreakIsAResetEvenWithInputLeft) {
+  connect(true);
+  send("GET /broken HTTP/1.0\r\n\r\nmore that nobody reads");
+  std::string all;
+  ssize_t got = 0;
+  do {
+    std::array<char, 4096> buffer{};
+    pollfd wait{client_, POLLIN, 0};
+    ASSERT_EQ(::poll(&wait, 1, 10000), 1);
+    got = ::recv(client_, buffer.data(), buffer.size(), 0);
+    if (got > 0) all.append(buffer.data(), static_cast<std::size_t>(got));
+  } while (got > 0);
+  EXPECT_EQ(got, -1) << "the response to HTTP/1.0 looks complete";
 }
 
 TEST_F(SessionTest, OptionsAsteriskIsTheServersOwn) {
