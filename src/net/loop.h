@@ -70,6 +70,27 @@ class [[nodiscard]] Sleep {
 };
 inline Sleep sleep_until(Loop& loop, TimePoint at) { return Sleep(loop, at); }
 
+// co_await others_first(loop): goes on when everything that is ready now has had its turn.
+class [[nodiscard]] OthersFirst {
+ public:
+  explicit OthersFirst(Loop& loop) : loop_(loop), awaiting_(std::make_shared<std::coroutine_handle<>>()) {}
+  OthersFirst(const OthersFirst&) = delete;
+  ~OthersFirst() { *awaiting_ = nullptr; }
+  bool await_ready() const { return false; }
+  void await_suspend(std::coroutine_handle<> awaiting) {
+    *awaiting_ = awaiting;
+    loop_.post([shared = awaiting_] {
+      if (*shared) std::exchange(*shared, nullptr).resume();
+    });
+  }
+  void await_resume() const {}
+
+ private:
+  Loop& loop_;
+  std::shared_ptr<std::coroutine_handle<>> awaiting_;
+};
+inline OthersFirst others_first(Loop& loop) { return OthersFirst(loop); }
+
 // A one-waiter event on one loop: wait() suspends until set() (at once if already set). set() resumes the waiter from
 // the top of the loop, never inside the caller.
 class Event {

@@ -102,7 +102,7 @@ net::Task<Result<void>> ResponseWriter::send_file(std::string_view head, exchang
   if (!head_sent) co_return head_sent;
   while (segment.length > 0) {
     const std::uint64_t window = std::min(segment.length, kFileWindow);
-    if (!in_memory(segment.fd, segment.offset + window - 1) || !in_memory(segment.fd, segment.offset)) {
+    if (!in_memory(segment.fd, segment.offset + window - 1)) {
       const bool there = co_await net::offload(blocking_, stream_.loop(),
                                                [keep = segment.keep, fd = segment.fd, offset = segment.offset, window] {
                                                  return read_ahead(fd, offset, window);
@@ -121,9 +121,7 @@ net::Task<Result<void>> ResponseWriter::send_file(std::string_view head, exchang
       if (!ready) co_return ready;
     }
     if (segment.length > 0) {
-      // A fast reader of a large file leaves the loop to the others between windows.
-      auto ready = co_await wait_writable();
-      if (!ready) co_return ready;
+      co_await net::others_first(stream_.loop());
     }
   }
   co_return Result<void>{};
