@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstdlib>
 #include <fstream>
 #include <sstream>
 
@@ -13,6 +14,7 @@
 namespace fivefold::process {
 namespace {
 
+constexpr std::uint64_t kMostLeftBehind = 1024 * 1024;  // bytes of shared memory in a folder that is used again
 constexpr std::string_view kOwnFolder =
     "fivefold-processes";  // where the keeper's own processes live, beside the programs' folders
 
@@ -138,7 +140,19 @@ Result<std::unique_ptr<CgroupFolder>> CgroupPool::take(std::uint64_t memory, std
   return folder;
 }
 
-void CgroupPool::give_back(std::unique_ptr<CgroupFolder> folder) { idle_.push_back(std::move(folder)); }
+// What a program left in a tmpfs stays charged to its folder and would count against the next one's limit; the folder
+// is removed then, and the charge goes to its parent.
+void CgroupPool::give_back(std::unique_ptr<CgroupFolder> folder) {
+  if (folder->memory != 0) {
+    const std::string statistics = read_text(folder->path + "/memory.stat");
+    const auto line = statistics.find("\nshmem ");
+    if (line != std::string::npos && std::strtoull(statistics.c_str() + line + 7, nullptr, 10) > kMostLeftBehind) {
+      ::rmdir(folder->path.c_str());
+      return;
+    }
+  }
+  idle_.push_back(std::move(folder));
+}
 
 void CgroupPool::kill(const CgroupFolder& folder) { write_text(folder.fd.get(), "cgroup.kill", "1"); }
 

@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <utility>
 
 #include "process/descendants.h"
 
@@ -43,7 +44,7 @@ bool StartedProcesses::open() {
 
 std::expected<std::uint64_t, int> StartedProcesses::add(NewProcess process) {
   const std::uint64_t token = events_.new_token();
-  if (!events_.add(process.pidfd.get(), EPOLLIN, token)) {
+  if (!events_.add(process.pidfd.get(), EPOLLIN | EPOLLONESHOT, token)) {
     const int error = errno;
     ::kill(-process.pid, SIGKILL);
     ::waitpid(process.pid, nullptr, 0);
@@ -59,8 +60,12 @@ std::optional<ProcessExit> StartedProcesses::exited(std::uint64_t token) {
   siginfo_t info{};
   rusage usage{};
   if (::syscall(SYS_waitid, P_PIDFD, process.pidfd.get(), &info, WEXITED | WNOWAIT | WNOHANG, &usage) != 0 ||
-      info.si_pid == 0)
+      info.si_pid == 0) {
+    // A zombie that another process traces is not shown to its parent, though its descriptor says that it has ended.
+    if (unseen_.empty()) unseen_due_ = Clock::now() + kEndingTick;
+    unseen_.push_back(token);
     return std::nullopt;
+  }
   process.exited = true;
   process.pidfd.reset();
   if (process.released) {
@@ -96,8 +101,9 @@ void StartedProcesses::release(std::uint64_t token, milliseconds grace) {
 void StartedProcesses::orphans_ended() { orphan_sweep_due_ = Clock::now() + kOrphanTick; }
 
 milliseconds StartedProcesses::timeout() const {
-  if (ending_.empty() && !orphan_sweep_due_) return milliseconds(-1);
-  auto wait = ending_.empty() ? kOrphanTick : kEndingTick;
+  const bool nothing_ends = ending_.empty() && unseen_.empty();
+  if (nothing_ends && !orphan_sweep_due_) return milliseconds(-1);
+  auto wait = nothing_ends ? kOrphanTick : kEndingTick;
   if (orphan_sweep_due_) {
     const auto left = std::chrono::ceil<milliseconds>(*orphan_sweep_due_ - Clock::now());
     wait = std::clamp(left, milliseconds(0), wait);
@@ -105,7 +111,14 @@ milliseconds StartedProcesses::timeout() const {
   return wait;
 }
 
+void StartedProcesses::watch_unseen() {
+  for (const std::uint64_t token : std::exchange(unseen_, {}))
+    if (const auto found = processes_.find(token); found != processes_.end() && !found->second.exited)
+      events_.change(found->second.pidfd.get(), EPOLLIN | EPOLLONESHOT, token);
+}
+
 void StartedProcesses::look() {
+  if (!unseen_.empty() && Clock::now() >= unseen_due_) watch_unseen();
   if (!ending_.empty() && Clock::now() >= ending_due_) look_at_ending();
   if (orphan_sweep_due_ && Clock::now() >= *orphan_sweep_due_) reap_orphans();
 }

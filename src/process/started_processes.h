@@ -77,6 +77,7 @@ class StartedProcesses {
   static void kill_now(Process& process);
   bool try_finish(std::uint64_t token, Process& process);
   void look_at_ending();
+  void watch_unseen();
   void reap_orphans();
 
   EventPoll& events_;
@@ -86,6 +87,8 @@ class StartedProcesses {
   std::unordered_map<std::uint64_t, Process> processes_;
   std::vector<std::uint64_t> ending_;  // released, not yet gone
   Clock::time_point ending_due_{};
+  std::vector<std::uint64_t> unseen_;  // have ended, but are traced by somebody and so not ours to see yet
+  Clock::time_point unseen_due_{};
   std::optional<Clock::time_point> orphan_sweep_due_;
 };
 
