@@ -110,7 +110,7 @@ enum class Model : std::uint8_t { cgi, module, app, function };
 
 // Resource limits of a program's processes; 0 or empty is "as inherited".
 struct ProcessLimits {
-  std::uint64_t memory = 0;       // bytes: cgroup memory.max where there is one, RLIMIT_AS else
+  std::uint64_t memory = 0;       // bytes: cgroup memory.max where there is one, RLIMIT_DATA else
   std::uint64_t cpu_seconds = 0;  // RLIMIT_CPU
   std::uint64_t files = 1024;     // RLIMIT_NOFILE
   std::uint64_t processes = 0;    // cgroup pids.max where there is one, RLIMIT_NPROC else (for users other than root)
