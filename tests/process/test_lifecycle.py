@@ -322,8 +322,8 @@ def test_unix_socket_listener(site):
 
 def test_a_socket_file_left_behind_is_no_obstacle(site):
     server = site()
-    os.kill(server.pid, signal.SIGKILL)
     family = [processes.identity(pid) for pid in processes.descendants(server.pid)]
+    os.kill(server.pid, signal.SIGKILL)
     server.process.wait(5)
     processes.wait_gone([who for who in family if who], 5)
     server._reap([who for who in family if who])

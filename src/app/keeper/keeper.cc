@@ -13,6 +13,7 @@
 #include <ctime>
 #include <fstream>
 #include <iostream>
+#include <thread>
 
 #include "app/keeper/keeper_state.h"
 #include "control/paths.h"
@@ -23,6 +24,8 @@ using namespace std::chrono_literals;
 
 namespace {
 
+constexpr auto kPredecessorLook = 50ms;
+constexpr int kPredecessorLooks = 20;
 constexpr auto kHelperEnd = 5s;  // the helpers' time to end their processes when everything stops
 
 Result<UniqueFd> block_signals() {
@@ -104,7 +107,15 @@ bool Keeper::open_control() {
     return false;
   }
   auto socket = open_unix(control_path_, 0600, 64);
-  if (!socket && socket.error().code == Code::out_of_resources && options_.development && configured.empty()) {
+  // The server of a keeper that was killed a moment ago is about to end too.
+  const bool has_other_path = options_.development && configured.empty();
+  for (int look = 0;
+       look < kPredecessorLooks && !has_other_path && !socket && socket.error().code == Code::out_of_resources;
+       ++look) {
+    std::this_thread::sleep_for(kPredecessorLook);
+    socket = open_unix(control_path_, 0600, 64);
+  }
+  if (!socket && socket.error().code == Code::out_of_resources && has_other_path) {
     control_path_ = control::path_for_process(::getpid());
     socket = open_unix(control_path_, 0600, 64);
   }
