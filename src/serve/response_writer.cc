@@ -11,10 +11,16 @@
 namespace fivefold::serve {
 namespace {
 
-// A file is handed to the kernel in windows of this size; before each, its pages are looked for in memory, and between
-// two the other connections have their turn. Measured with 64 readers of 1 MB: in one piece 520 us of processor time a
-// file, in these 150.
-constexpr std::uint64_t kFileWindow = 384 * 1024;
+// A file is handed to the kernel in equal windows of at most this size; before each, its pages are looked for in
+// memory, and between two the other connections have their turn. Equal, because a short last one costs a turn and wakes
+// the reader for little. Measured with 64 readers of 1 MB, in us of processor time a file: in one piece 520; 196,608
+// and a rest 415; 384 KiB and a rest 165; five times 200,000 140.
+constexpr std::uint64_t kFileWindow = 200'000;
+
+std::uint64_t equal_window(std::uint64_t length) {
+  const std::uint64_t windows = (length + kFileWindow - 1) / kFileWindow;
+  return windows == 0 ? 0 : (length + windows - 1) / windows;
+}
 
 // Whether one byte of the file can be had without waiting for the disk.
 bool in_memory(int fd, std::uint64_t offset) {
@@ -100,8 +106,9 @@ net::Task<Result<void>> ResponseWriter::send_file(std::string_view head, exchang
   parts.add(head);
   auto head_sent = co_await send_parts(parts, segment.length > 0);
   if (!head_sent) co_return head_sent;
+  const std::uint64_t whole_window = equal_window(segment.length);
   while (segment.length > 0) {
-    const std::uint64_t window = std::min(segment.length, kFileWindow);
+    const std::uint64_t window = std::min(segment.length, whole_window);
     if (!in_memory(segment.fd, segment.offset + window - 1)) {
       const bool there = co_await net::offload(blocking_, stream_.loop(),
                                                [keep = segment.keep, fd = segment.fd, offset = segment.offset, window] {
