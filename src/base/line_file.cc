@@ -69,7 +69,10 @@ void LineFile::flush() {
 void LineFile::reopen(UniqueFd fd) {
   flush();
   const std::lock_guard lock(mutex_);
-  next_fd_ = std::move(fd);  // the writing thread changes over before it writes again
+  next_fd_ =
+      std::move(fd);  // the writing thread changes over, now: the old file is to be closed even when nothing is said
+  urgent_ = true;
+  wake_.notify_one();
 }
 
 void LineFile::write_lines() {

@@ -51,6 +51,9 @@ def test_reopen_after_renaming(site):
     os.rename(log / "server.log", log / "server.log.1")
     server.signal(signal.SIGUSR1)
     processes.wait_for(lambda: (log / "access.log").exists() and (log / "server.log").exists(), 5, "new log files")
+    # The signal is answered when the server holds the renamed file no more.
+    processes.wait_for(lambda: not [target for target in map(str, processes.descriptors(server.server_pid)) if "access.log.1" in target],
+                       5, "the old log file closed")
     server.get("/hello.txt?second")
     server.wait_access("second")
     assert "second" not in (log / "access.log.1").read_text()
