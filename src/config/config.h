@@ -145,6 +145,80 @@ struct Cgi {
   std::vector<std::string> index = {};  // names looked for when the path is the root itself, e.g. ["index.cgi"]
 };
 
+// How the server speaks to an application.
+enum class Protocol : std::uint8_t { http, h2c, fastcgi, scgi, uwsgi };
+
+// What kind of program an application is: what is put around its command.
+enum class AppKind : std::uint8_t {
+  command,  // anything that listens where it is told
+  node,     // a Node.js process somewhere in the command: the preload makes its listen() answer on our socket
+  servlet,  // a WAR or exploded folder in our launcher's container
+  address   // somebody else runs it
+};
+
+// When a started instance counts as ready.
+enum class Ready : std::uint8_t {
+  listening,  // when it accepts a connection
+  notify      // when it says so: READY=1 to NOTIFY_SOCKET, the file FIVEFOLD_READY_FILE made, process.send("ready")
+};
+
+enum class OnTimeout : std::uint8_t { keep, replace };  // what a request past `timeout` means for its instance
+enum class RequestBuffering : std::uint8_t { off, memory_then_disk };  // stream a request body, or have it whole first
+
+struct App {
+  AppKind kind = AppKind::command;        // follows from the keys; `servlet`, `address`, and node for a command whose
+                                          // first word is node, npm, npx, pnpm, yarn or corepack
+  std::string root = {};                  // its folder, where it is started; with fastcgi: where its scripts are
+  std::vector<std::string> command = {};  // "{socket}", "{port}", "{host}", "{root}" are filled in; "node:" etc. no
+  std::vector<std::string> servlet = {};  // WAR files or folders; more than one: "name.war" answers under /name
+  std::vector<std::string> address = {};  // "127.0.0.1:9000", "unix:/run/x.sock", "https://name": upstream/endpoint.h
+  Protocol protocol = Protocol::http;
+  bool socket_activation = false;  // the listening socket is opened by us and passed as LISTEN_FDS
+  Ready ready = Ready::listening;
+  milliseconds start_timeout = 60s;  // from the start to readiness
+  std::uint32_t start_retries = 5;   // failed starts in a row before the program is given up
+  std::uint32_t min_instances = 1;   // instances = 4, or { min, max, idle_timeout }
+  std::uint32_t max_instances = 1;
+  milliseconds instance_idle_timeout = 60s;
+  std::uint32_t concurrency = 0;  // requests an instance gets at once; 0: no cap
+  milliseconds connect_timeout = 5s;
+  milliseconds first_byte_timeout = 60s;
+  milliseconds idle_timeout = 60s;  // silence within a response
+  milliseconds send_timeout = 60s;
+  milliseconds tunnel_timeout = 1h;  // a WebSocket without a byte either way
+  milliseconds keep_alive = 4s;      // an idle connection to the application; 0: none is kept
+  milliseconds drain = 30s;          // requests and WebSockets of an instance that is being replaced
+  milliseconds stop_grace = 10s;     // from TERM to KILL
+  milliseconds max_age = 0s;         // an instance older than this is replaced; 0: never
+  std::uint64_t max_memory = 0;      // resident bytes of an instance before it is replaced; 0: never
+  std::string health_path = {};      // asked every health_interval; empty: no active checks
+  milliseconds health_interval = 10s;
+  milliseconds health_timeout = 5s;
+  std::uint32_t health_failures = 3;
+  std::uint32_t eject_failures = 3;
+  std::string sticky = {};  // name of a cookie that ties a client to an instance; empty: none
+  OnTimeout on_timeout = OnTimeout::keep;
+  RequestBuffering request_buffering = RequestBuffering::off;
+  std::size_t body_memory = 256 * 1024;  // of a body that is buffered; the rest goes to a temporary file
+  std::size_t output_head = 32768;       // response head from the application; over it: 502
+  std::uint32_t retries = 1;             // other instances tried for a request that cannot have been acted upon
+  bool private_tmp = false;              // TMPDIR is a folder of the instance's own
+  bool pass_authorization = true;        // Authorization reaches the application
+  bool strip_prefix = false;             // the application sees the path below its route; X-Forwarded-Prefix tells it
+  std::string host = {};                 // Host sent instead of the client's
+  std::string xsendfile_root = {};       // X-Sendfile / X-Accel-Redirect beneath this folder; empty: dropped
+  // FastCGI applications that are told a script, as php-fpm is.
+  std::string script = {};                   // one script for every path without a script of its own (front controller)
+  std::vector<std::string> extensions = {};  // what ends a script's name in the path, e.g. [".php"]
+  std::vector<std::string> index = {};       // script looked for when the path is a folder, e.g. ["index.php"]
+  // TLS towards an https address.
+  std::string tls_ca = {};
+  std::string tls_name = {};  // name expected in the certificate instead of the address's
+  std::string tls_certificate = {};
+  std::string tls_key = {};
+  bool tls_verify = true;
+};
+
 struct Program {
   std::string name;
   Model model = Model::cgi;
@@ -162,6 +236,7 @@ struct Program {
   std::vector<std::string> watch = {};
   // The model's own part.
   Cgi cgi = {};
+  App app = {};
 };
 
 // ---- routes ----

@@ -10,6 +10,7 @@
 
 #include "base/error.h"
 #include "base/unique_fd.h"
+#include "http/headers.h"
 #include "net/task.h"
 
 namespace fivefold::exchange {
@@ -25,6 +26,9 @@ class BodySource {
   virtual net::Task<Result<Chunk>> next() = 0;
   // How many bytes are still to come, when that is known.
   virtual std::optional<std::uint64_t> length() const { return std::nullopt; }
+  // Once next() has returned the end: the trailer fields that came behind the body (RFC 9110 section 6.5), null when
+  // there were none. Valid until the source's end.
+  virtual const http::Headers* trailers() const { return nullptr; }
 };
 
 // Bytes of an open file that go out by sendfile. `keep` owns the descriptor (and what else must live as long).

@@ -12,6 +12,7 @@
 
 #include "base/error.h"
 #include "exchange/body.h"
+#include "exchange/tunnel.h"
 #include "http/head.h"
 #include "http/headers.h"
 #include "net/blocking.h"
@@ -47,6 +48,8 @@ struct Response {
   std::string reason = {};  // empty: the registered phrase
   http::Headers headers = {};
   exchange::Body body = {};
+  // With status 101 alone: what the connection is from here on. `headers` name the protocol (Upgrade).
+  std::unique_ptr<Tunnel> tunnel = {};
 };
 
 // The loop-bound world that handlers live in; one per loop, outlives every exchange on it.
@@ -97,6 +100,11 @@ class Exchange {
   // Runs a request for another path of this site through the whole mapping again (routes, filters, handlers), as a GET
   // without a body. `target` is a raw path with optional query; it must live until the exchange ends.
   virtual net::Task<Result<Response>> redirect_locally(std::string target) = 0;
+
+  // Sends an interim response (RFC 9110 section 15.2), such as 103 Early Hints, now. Not 101, and 100 is the body's own
+  // business. Left out where the client cannot take it (HTTP/1.0) or takes nothing at the moment. Only before the
+  // handler has returned, and one at a time.
+  virtual net::Task<void> send_interim(int status, http::Headers headers);
 
  protected:
   ~Exchange() = default;

@@ -10,10 +10,15 @@
 namespace fivefold::exchange {
 
 struct RunningProcess {
-  pid_t pid = 0;
+  pid_t pid = 0;     // 0: somebody else's process (an `address`)
   std::string what;  // script or instance
   std::chrono::milliseconds age{0};
-  std::string request_id;  // the request it works on; empty when idle
+  std::string request_id;  // the request it works on; empty when idle, or when it works on several
+  // Of an instance of a pool; empty and 0 for a process of one request.
+  std::string state;           // "starting", "ready", "busy", "draining", "stopping", "failed"
+  std::string reason;          // why it is in that state, in words
+  std::uint64_t requests = 0;  // answered since it started
+  std::size_t active = 0;      // being answered
 };
 
 struct ProgramStatus {

@@ -4,11 +4,14 @@
 
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "base/error.h"
+#include "base/unique_fd.h"
 #include "net/loop.h"
 #include "process/spawn_plan.h"
 
@@ -43,6 +46,14 @@ class Child {
   virtual void set_grace(std::chrono::milliseconds grace) = 0;  // default 3 s
 };
 
+// A kept process (SpawnPlan::keep) whose server has gone or has let it go.
+struct KeptProcess {
+  std::string keep;
+  std::chrono::milliseconds age{0};  // since it was started
+  std::unique_ptr<Child> child;      // may have exited already
+  std::vector<UniqueFd> fds;         // copies of SpawnPlan::kept_fds
+};
+
 // Starts processes; one per loop. The keeper's spawning helper is behind it, a fake one in tests.
 class Spawner {
  public:
@@ -51,6 +62,14 @@ class Spawner {
   // Code::program_failed with the step that failed in words ("cannot execute /x/y: Permission denied"). The plan's
   // descriptors are no longer needed when this returns.
   virtual net::Task<Result<std::unique_ptr<Child>>> spawn(SpawnPlan plan) = 0;
+
+  // From here on kept processes that nobody owns come to `adopted`, at the top of the loop: those there are, and later
+  // those that another server disowns. The latest caller gets them. What nobody has adopted for kUnownedLimit is ended.
+  static constexpr std::chrono::seconds kUnownedLimit{60};
+  using Adopted = std::function<void(KeptProcess)>;
+  virtual void adopt(Adopted adopted) { (void)adopted; }
+  // Lets a kept process go to whoever adopts, without ending it. `child` was started here or adopted here.
+  virtual void disown(std::unique_ptr<Child> child) { child.reset(); }
 };
 
 }  // namespace fivefold::process

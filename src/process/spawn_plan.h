@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace fivefold::process {
 
@@ -46,6 +47,22 @@ struct SpawnPlan {
   int stdin_fd = -1;
   int stdout_fd = -1;
   int stderr_fd = -1;
+  // What the new process finds from descriptor 3 on, in this order; the caller keeps its own. At most kMostExtra.
+  static constexpr std::size_t kMostExtra = 8;
+  std::vector<int> extra_fds = {};
+  // Adds LISTEN_PID=<its own pid> to the environment (sd_listen_fds(3)): only the new process knows it.
+  bool listen_pid = false;
+  std::uint32_t umask = 0022;
+
+  // Not empty: the process is kept. It does not end with the connection to the server that started it: the helper holds
+  // it, and hands it with this text (opaque to it, at most kMostKeep bytes) and `kept_fds` to the next server that asks
+  // (Spawner::adopt).
+  static constexpr std::size_t kMostKeep = 4096;
+  std::string keep = {};
+  // With `keep`: descriptors of the caller's that belong to the process (the reading end of its output). The helper
+  // holds copies, so that the process does not find them closed while no server is there. At most kMostKept.
+  static constexpr std::size_t kMostKept = 4;
+  std::vector<int> kept_fds = {};
 };
 
 // Whom and how a program's processes run as; the keeper makes one per configured program and tells the spawning
