@@ -3,6 +3,8 @@
 #include <ctime>
 
 #include "base/text.h"
+#include "exchange/sent_file.h"
+#include "exchange/unsent.h"
 #include "gateway/cgi_environment.h"
 #include "gateway/cgi_response.h"
 #include "gateway/index_query.h"
@@ -10,7 +12,6 @@
 #include "http/date.h"
 #include "models/cgi/request_input.h"
 #include "models/cgi/script_diagnosis.h"
-#include "models/cgi/sent_file.h"
 
 namespace fivefold::models::cgi {
 namespace {
@@ -24,17 +25,6 @@ using gateway::CgiHead;
 bool is_get_or_head(const http::Head& head) {
   return head.method == http::Method::get || head.method == http::Method::head;
 }
-
-// The body of an answer to HEAD: its length may be known, its bytes are never asked for.
-class Unsent final : public exchange::BodySource {
- public:
-  explicit Unsent(std::optional<std::uint64_t> length) : length_(length) {}
-  net::Task<Result<exchange::Chunk>> next() override { co_return exchange::Chunk{}; }
-  std::optional<std::uint64_t> length() const override { return length_; }
-
- private:
-  std::optional<std::uint64_t> length_;
-};
 
 // A failure before there was a process, or when there could be none.
 Error tell(Error error, process::Journey& journey, std::string mend, const CgiProgram& program, Exchange& exchange) {
@@ -174,8 +164,8 @@ net::Task<Result<Response>> CgiHandler::respond(Program program, std::unique_ptr
   if (!head.send_file.empty() && !program->settings.cgi.xsendfile_root.empty()) {
     running->let_go();
     running.reset();
-    auto sent = send_file(program->settings.cgi.xsendfile_root, head.send_file, std::move(response), head.status_given,
-                          request.head, unix_now);
+    auto sent = exchange::send_file(program->settings.cgi.xsendfile_root, head.send_file, std::move(response),
+                                    head.status_given, request.head, unix_now);
     if (!sent && sent.error().code == Code::program_failed) {
       process::Journey journey(exchange.world.loop.now());
       co_return std::unexpected(tell(std::move(sent.error()), journey, {}, *program, exchange));
@@ -202,7 +192,7 @@ net::Task<Result<Response>> CgiHandler::respond(Program program, std::unique_ptr
   }
   if (request.head.method == http::Method::head) {
     running->stop();
-    response.body = Body::stream(std::make_unique<Unsent>(head.content_length));
+    response.body = Body::stream(std::make_unique<exchange::Unsent>(head.content_length));
     co_return response;
   }
 

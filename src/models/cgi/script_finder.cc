@@ -5,7 +5,7 @@
 #include <algorithm>
 
 #include "base/text.h"
-#include "models/cgi/beneath.h"
+#include "exchange/beneath.h"
 
 namespace fivefold::models::cgi {
 namespace {
@@ -97,7 +97,7 @@ Result<std::shared_ptr<const UniqueFd>> ScriptFinder::root(net::TimePoint now) c
 }
 
 Result<ScriptFinder::Look> ScriptFinder::look(int root, const std::string& path) const {
-  const UniqueFd file(open_beneath(root, path.c_str(), O_PATH));
+  const UniqueFd file(exchange::open_beneath(root, path.c_str(), O_PATH));
   if (!file) {
     const int error = errno;
     if (error == ENOENT || error == ENOTDIR || error == ENAMETOOLONG) return Look{Kind::missing, 0};

@@ -33,7 +33,7 @@ net::Task<bool> exit_of(process::Child& child) {
 }  // namespace
 
 ScriptProcess::ScriptProcess(exchange::World& world, std::shared_ptr<const CgiProgram> program, process::Place place,
-                             StderrLines lines, std::shared_ptr<process::Journey> journey)
+                             process::OutputLines lines, std::shared_ptr<process::Journey> journey)
     : world_(world),
       program_(std::move(program)),
       place_(std::move(place)),
@@ -48,7 +48,7 @@ ScriptProcess::~ScriptProcess() {
 net::Task<Result<std::unique_ptr<ScriptProcess>>> ScriptProcess::start(
     exchange::World& world, std::shared_ptr<const CgiProgram> program, process::SpawnPlan plan, RequestInput input,
     process::Place place, std::string script, std::string request_id, std::shared_ptr<process::Journey> journey) {
-  StderrLines lines(program->program_log, program->settings.name, request_id);
+  process::OutputLines lines(program->program_log, program->settings.name, request_id);
   std::unique_ptr<ScriptProcess> started(
       new ScriptProcess(world, program, std::move(place), std::move(lines), std::move(journey)));
 

@@ -9,10 +9,10 @@
 #include "exchange/exchange.h"
 #include "models/cgi/cgi_program.h"
 #include "models/cgi/request_input.h"
-#include "models/cgi/stderr_lines.h"
 #include "net/stream.h"
 #include "process/child.h"
 #include "process/journey.h"
+#include "process/output_lines.h"
 
 namespace fivefold::models::cgi {
 
@@ -61,7 +61,7 @@ class ScriptProcess {
 
  private:
   ScriptProcess(exchange::World& world, std::shared_ptr<const CgiProgram> program, process::Place place,
-                StderrLines lines, std::shared_ptr<process::Journey> journey);
+                process::OutputLines lines, std::shared_ptr<process::Journey> journey);
   net::Task<void> feed_input(std::uint64_t length);
   net::Task<void> read_stderr();
   static net::Task<void> go_on(std::unique_ptr<ScriptProcess> process, net::TimePoint until);
@@ -72,7 +72,7 @@ class ScriptProcess {
   exchange::World& world_;
   std::shared_ptr<const CgiProgram> program_;
   process::Place place_;
-  StderrLines lines_;
+  process::OutputLines lines_;
   std::shared_ptr<process::Journey> journey_;
   std::unique_ptr<net::Stream> output_;
   UniqueFd stderr_fd_;                   // until watch_stderr()

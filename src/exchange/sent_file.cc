@@ -1,16 +1,16 @@
-#include "models/cgi/sent_file.h"
+#include "exchange/sent_file.h"
 
 #include <fcntl.h>
 #include <sys/stat.h>
 
 #include "base/text.h"
 #include "base/unique_fd.h"
+#include "exchange/beneath.h"
 #include "http/conditional.h"
 #include "http/date.h"
 #include "http/media_type.h"
-#include "models/cgi/beneath.h"
 
-namespace fivefold::models::cgi {
+namespace fivefold::exchange {
 namespace {
 
 struct OpenFile {
@@ -42,14 +42,14 @@ Result<OpenFile> open_file(const std::string& root, std::string_view name) {
 
 }  // namespace
 
-Result<exchange::Response> send_file(const std::string& root, std::string_view name, exchange::Response response,
-                                     bool status_given, const http::Head& head, std::int64_t unix_now) {
+Result<Response> send_file(const std::string& root, std::string_view name, Response response, bool status_given,
+                           const http::Head& head, std::int64_t unix_now) {
   auto file = open_file(root, name);
   if (!file) return std::unexpected(std::move(file.error()));
   if (!response.headers.has("Content-Type")) response.headers.set("Content-Type", http::media_type_of(name));
   if (!response.headers.has("Last-Modified")) response.headers.set("Last-Modified", http::format_date(file->modified));
 
-  exchange::FileSegment segment{.keep = file->fd, .fd = file->fd->get(), .offset = 0, .length = file->size};
+  FileSegment segment{.keep = file->fd, .fd = file->fd->get(), .offset = 0, .length = file->size};
   if (!status_given) {
     const std::string etag(response.headers.get("ETag"));
     const http::Validators validators{
@@ -78,8 +78,8 @@ Result<exchange::Response> send_file(const std::string& root, std::string_view n
                                                 std::to_string(file->size));
     }
   }
-  response.body = exchange::Body::file(std::move(segment));
+  response.body = Body::file(std::move(segment));
   return response;
 }
 
-}  // namespace fivefold::models::cgi
+}  // namespace fivefold::exchange

@@ -1,8 +1,8 @@
-#include "models/cgi/stderr_lines.h"
+#include "process/output_lines.h"
 
 #include <fmt/format.h>
 
-namespace fivefold::models::cgi {
+namespace fivefold::process {
 namespace {
 
 std::string without_controls(std::string_view text) {
@@ -20,12 +20,21 @@ std::string without_controls(std::string_view text) {
 
 }  // namespace
 
-StderrLines::StderrLines(LineFile& log, std::string_view program, std::string_view request_id)
-    : log_(log), program_(program), request_id_(request_id) {}
+OutputLines::OutputLines(LineFile& log, std::string_view program, std::string_view tag)
+    : log_(log), program_(program), tag_(tag) {}
 
-void StderrLines::set_pid(int pid) { prefix_ = fmt::format("{}[{}] {}: ", program_, pid, request_id_); }
+void OutputLines::set_pid(int pid) {
+  pid_ = pid;
+  prefix_ = fmt::format("{}[{}] {}: ", program_, pid_, tag_);
+}
 
-void StderrLines::take(std::string_view bytes, net::TimePoint now) {
+void OutputLines::set_tag(std::string_view tag) {
+  if (tag == tag_) return;
+  tag_ = tag;
+  set_pid(pid_);
+}
+
+void OutputLines::take(std::string_view bytes, net::TimePoint now) {
   if (refilled_ != net::TimePoint{}) {
     const double seconds = std::chrono::duration<double>(now - refilled_).count();
     budget_ = std::min<double>(kBurst, budget_ + seconds * kBytesPerSecond);
@@ -48,28 +57,28 @@ void StderrLines::take(std::string_view bytes, net::TimePoint now) {
   }
 }
 
-void StderrLines::note(std::string_view text) {
+void OutputLines::note(std::string_view text) {
   finish();
   line(text);
 }
 
-void StderrLines::finish() {
+void OutputLines::finish() {
   if (!partial_.empty()) line(partial_);
   partial_.clear();
   report_dropped();
 }
 
-void StderrLines::line(std::string_view text) {
+void OutputLines::line(std::string_view text) {
   report_dropped();
   if (text.ends_with('\r')) text.remove_suffix(1);
   log_.append(prefix_ + without_controls(text));
 }
 
-void StderrLines::report_dropped() {
+void OutputLines::report_dropped() {
   if (dropped_ == 0) return;
-  log_.append(fmt::format("{}[{} bytes of standard error were dropped here: more than {} bytes a second]", prefix_,
-                          dropped_, kBytesPerSecond));
+  log_.append(fmt::format("{}[{} bytes of output were dropped here: more than {} bytes a second]", prefix_, dropped_,
+                          kBytesPerSecond));
   dropped_ = 0;
 }
 
-}  // namespace fivefold::models::cgi
+}  // namespace fivefold::process

@@ -1,4 +1,4 @@
-#include "models/cgi/stderr_lines.h"
+#include "process/output_lines.h"
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
@@ -6,7 +6,7 @@
 #include <cstdlib>
 #include <fstream>
 
-namespace fivefold::models::cgi {
+namespace fivefold::process {
 namespace {
 
 class Lines : public testing::Test {
@@ -26,7 +26,7 @@ class Lines : public testing::Test {
   }
   std::string path;
   LineFile file;
-  StderrLines lines;
+  OutputLines lines;
   net::TimePoint now = net::Clock::now();
 };
 
@@ -44,18 +44,18 @@ TEST_F(Lines, NoLineCanPassForAnother) {
 }
 
 TEST_F(Lines, LongLinesAreCutIntoPieces) {
-  lines.take(std::string(StderrLines::kMaxLine + 1, 'x') + "\n", now);
-  EXPECT_EQ(logged(), "blog[7] id: " + std::string(StderrLines::kMaxLine, 'x') + "\nblog[7] id: x\n");
+  lines.take(std::string(OutputLines::kMaxLine + 1, 'x') + "\n", now);
+  EXPECT_EQ(logged(), "blog[7] id: " + std::string(OutputLines::kMaxLine, 'x') + "\nblog[7] id: x\n");
 }
 
 TEST_F(Lines, RateIsBounded) {
   const std::string line = std::string(1023, 'x') + "\n";
-  for (std::size_t i = 0; i < StderrLines::kBurst / 1024 + 5; ++i) lines.take(line, now);
+  for (std::size_t i = 0; i < OutputLines::kBurst / 1024 + 5; ++i) lines.take(line, now);
   lines.take("late\n", now + std::chrono::seconds(1));
   const auto all = logged();
-  EXPECT_NE(all.find("[5120 bytes of standard error were dropped here"), std::string::npos);
+  EXPECT_NE(all.find("[5120 bytes of output were dropped here"), std::string::npos);
   EXPECT_TRUE(all.ends_with("blog[7] id: late\n"));
 }
 
 }  // namespace
-}  // namespace fivefold::models::cgi
+}  // namespace fivefold::process

@@ -1,5 +1,5 @@
 #pragma once
-// A script's standard error, as lines of its program's log.
+// A program's output, as lines of its log.
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -7,20 +7,21 @@
 #include "base/line_file.h"
 #include "net/timer.h"
 
-namespace fivefold::models::cgi {
+namespace fivefold::process {
 
-// Splits into lines, each logged as "NAME[pid] request-id: text". A script that writes without end costs a bounded rate
-// of log: what is over it is dropped and its amount is logged. Control bytes are shown as \xNN, so that no line can
-// pass for another.
-class StderrLines {
+// Splits into lines, each logged as "NAME[pid] TAG: text"; the tag is a request's id or an instance's number. A program
+// that writes without end costs a bounded rate of log: what is over it is dropped and its amount is logged. Control
+// bytes are shown as \xNN, so that no line can pass for another.
+class OutputLines {
  public:
   static constexpr std::size_t kMaxLine = 8192;              // longer lines are cut into pieces
   static constexpr std::size_t kBurst = 256 * 1024;          // bytes that may come at once
   static constexpr std::size_t kBytesPerSecond = 64 * 1024;  // after that
 
   // `log` outlives this.
-  StderrLines(LineFile& log, std::string_view program, std::string_view request_id);
+  OutputLines(LineFile& log, std::string_view program, std::string_view tag);
   void set_pid(int pid);
+  void set_tag(std::string_view tag);
   void take(std::string_view bytes, net::TimePoint now);
   // A line of ours, after what has been taken.
   void note(std::string_view text);
@@ -32,7 +33,8 @@ class StderrLines {
   void report_dropped();
   LineFile& log_;
   std::string program_;
-  std::string request_id_;
+  std::string tag_;
+  int pid_ = 0;
   std::string prefix_;
   std::string partial_;
   double budget_ = kBurst;
@@ -40,4 +42,4 @@ class StderrLines {
   std::uint64_t dropped_ = 0;
 };
 
-}  // namespace fivefold::models::cgi
+}  // namespace fivefold::process

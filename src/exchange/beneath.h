@@ -7,7 +7,7 @@
 
 #include <cerrno>
 
-namespace fivefold::models::cgi {
+namespace fivefold::exchange {
 
 // The descriptor, or -1 with errno. EXDEV: the path leads out of the folder.
 inline int open_beneath(int folder, const char* path, unsigned long flags) {
@@ -23,4 +23,4 @@ inline int open_beneath(int folder, const char* path, unsigned long flags) {
   return static_cast<int>(fd);
 }
 
-}  // namespace fivefold::models::cgi
+}  // namespace fivefold::exchange
