@@ -40,7 +40,7 @@ constexpr std::uint64_t kSizeLimit = INT64_MAX;  // file offsets and Content-Len
 bool is_space(char c) { return c == ' ' || c == '\t'; }
 
 [[gnu::cold]] std::unexpected<Error> bad_chunk(std::string_view why) {
-  return fail(Code::bad_request, "The chunked request body " + std::string(why));
+  return fail(Code::bad_request, "The chunked body " + std::string(why));
 }
 
 [[gnu::cold]] std::unexpected<Error> bad_octet(char octet, std::string_view where) {
@@ -48,7 +48,56 @@ bool is_space(char c) { return c == ' ' || c == '\t'; }
                    "; send it as RFC 9112 section 7.1 says.");
 }
 
+void keep_line(ChunkedDecoder::Trailers& trailers) {
+  const std::string_view line = trailers.line;
+  const auto colon = line.find(':');
+  if (is_trailer_field(line.substr(0, colon))) trailers.fields.add(line.substr(0, colon), line.substr(colon + 1));
+}
+
 }  // namespace
+
+bool is_trailer_field(std::string_view name) {
+  static constexpr std::string_view kOthers[] = {"transfer-encoding",
+                                                 "content-length",
+                                                 "connection",
+                                                 "te",
+                                                 "trailer",
+                                                 "upgrade",
+                                                 "keep-alive",
+                                                 "proxy-connection",
+                                                 "host",
+                                                 "authorization",
+                                                 "cookie",
+                                                 "set-cookie",
+                                                 "www-authenticate",
+                                                 "location",
+                                                 "proxy-authorization",
+                                                 "proxy-authenticate",
+                                                 "content-encoding",
+                                                 "content-type",
+                                                 "content-range",
+                                                 "cache-control",
+                                                 "expires",
+                                                 "pragma",
+                                                 "vary",
+                                                 "age",
+                                                 "date",
+                                                 "retry-after",
+                                                 "expect",
+                                                 "max-forwards",
+                                                 "range",
+                                                 "if-match",
+                                                 "if-none-match",
+                                                 "if-modified-since",
+                                                 "if-unmodified-since",
+                                                 "if-range",
+                                                 "status",
+                                                 "x-sendfile",
+                                                 "x-accel-redirect",
+                                                 "content-disposition"};
+  return std::none_of(std::begin(kOthers), std::end(kOthers),
+                      [name](std::string_view other) { return equals_ignoring_case(name, other); });
+}
 
 bool ChunkedDecoder::done() const { return static_cast<State>(state_) == State::done; }
 
@@ -168,6 +217,7 @@ Result<ChunkedDecoder::Step> ChunkedDecoder::decode(std::string_view bytes) {
         } else if (is_token_octet(c)) {
           ++line_;
           state = State::trailer_name;
+          if (trailers_ != nullptr) trailers_->line.assign(1, c);
         } else {
           return bad_octet(c, "where a trailer field begins");
         }
@@ -177,15 +227,18 @@ Result<ChunkedDecoder::Step> ChunkedDecoder::decode(std::string_view bytes) {
           state = State::trailer_value;
         else if (!is_token_octet(c))
           return bad_octet(c, "in a trailer field's name");
+        if (trailers_ != nullptr) trailers_->line.push_back(c);
         break;
       case State::trailer_value:
         if (c == '\r')
           state = State::trailer_lf;
         else if (!is_value_octet(c))
           return bad_octet(c, "in a trailer field's value");
+        if (trailers_ != nullptr && c != '\r') trailers_->line.push_back(c);
         break;
       case State::trailer_lf:
         if (c != '\n') return bad_octet(c, "after the CR of a trailer field");
+        if (trailers_ != nullptr) keep_line(*trailers_);
         state = State::trailer_start;
         break;
       case State::last_lf:

@@ -5,11 +5,12 @@
 #include <string_view>
 
 #include "base/error.h"
+#include "http/headers.h"
 
 namespace fivefold::http {
 
 // Takes the coding away. Strict: hex digits only, CRLF only, extensions bounded and ignored, trailers bounded, checked
-// for form and dropped. Feed it what arrives; it hands out views into what it was fed.
+// for form and dropped unless they are asked for. Feed it what arrives; it hands out views into what it was fed.
 class ChunkedDecoder {
  public:
   struct Limits {
@@ -22,12 +23,20 @@ class ChunkedDecoder {
     bool done = false;         // the last chunk and the trailer section have ended
   };
 
+  // Where trailer fields go that may come as such (is_trailer_field).
+  struct Trailers {
+    Headers fields;
+    std::string line = {};  // the one that is arriving
+  };
+
   ChunkedDecoder() = default;
   explicit ChunkedDecoder(Limits limits) : limits_(limits) {}
 
   // Consumes up to the end of the next run of data. `consumed` 0 with empty `data` and not done: more bytes are needed.
   Result<Step> decode(std::string_view bytes);
   bool done() const;
+  // From here on trailers are kept in `into`, which outlives their arrival.
+  void keep_trailers(Trailers& into) { trailers_ = &into; }
   // Bytes of the current chunk that are still to come, as far as its size line has been read: enough to refuse one that
   // is too large.
   std::uint64_t announced() const { return left_; }
@@ -35,11 +44,16 @@ class ChunkedDecoder {
  private:
   enum class State : std::uint8_t;
   Limits limits_;
+  Trailers* trailers_ = nullptr;
   std::uint8_t state_ = 0;
   std::uint64_t left_ = 0;  // of the current chunk's data
   std::size_t line_ = 0;    // bytes of the current size line or trailer section so far
   bool any_digit_ = false;
 };
+
+// Whether a field has a meaning when it comes behind a body (RFC 9110 section 6.5.1): not one that frames, routes,
+// authenticates, describes the content or steers caches, all of which are over by then.
+bool is_trailer_field(std::string_view name);
 
 // "1f4\r\n": what goes before a chunk's data. The data is followed by kChunkEnd, the body by kLastChunk.
 std::string chunk_prefix(std::uint64_t size);

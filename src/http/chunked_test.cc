@@ -177,6 +177,31 @@ TEST(Chunked, Limits) {
   EXPECT_EQ(decoded({"5;" + std::string(64 * 1024, 'e')}), "400");  // CVE-2023-39326
 }
 
+TEST(Chunked, TrailersAreKeptWhenAskedFor) {
+  const std::string_view bytes =
+      "1\r\nx\r\n0\r\nX-Checksum: abc\r\nServer-Timing:\t a;dur=1 \r\nContent-Length: 5\r\nSet-Cookie: a=b\r\n\r\n";
+  for (std::size_t piece = 1; piece <= bytes.size(); ++piece) {
+    ChunkedDecoder::Trailers trailers;
+    ChunkedDecoder decoder;
+    decoder.keep_trailers(trailers);
+    for (std::size_t at = 0; at < bytes.size();) {
+      const auto step = decoder.decode(bytes.substr(at, piece));
+      ASSERT_TRUE(step);
+      at += step->consumed;
+    }
+    ASSERT_TRUE(decoder.done());
+    EXPECT_EQ(trailers.fields.wire(), "X-Checksum: abc\r\nServer-Timing: a;dur=1\r\n") << piece;
+  }
+}
+
+TEST(Chunked, FieldsWithoutMeaningBehindABody) {
+  for (const auto* name : {"Content-Length", "transfer-encoding", "Host", "Authorization", "Set-Cookie", "Trailer",
+                           "Content-Type", "Cache-Control", "Connection", "X-Sendfile"})
+    EXPECT_FALSE(is_trailer_field(name)) << name;
+  for (const auto* name : {"ETag", "Server-Timing", "Digest", "grpc-status", "X-Own"})
+    EXPECT_TRUE(is_trailer_field(name)) << name;
+}
+
 TEST(Chunked, Encoding) {
   EXPECT_EQ(chunk_prefix(0x1f4), "1f4\r\n");
   EXPECT_EQ(chunk_prefix(1), "1\r\n");

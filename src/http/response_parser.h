@@ -44,11 +44,17 @@ class ResponseHeadParser {
   // `bytes` is everything received so far. Returns how many of them were the head, and `head` is then complete; 0: not
   // whole yet, call again with more. `request` is the method that was sent.
   Result<std::size_t> parse(std::string_view bytes, Method request, ReceivedHead& head);
-  void reset() { scanned_ = 0; }
+  // A head that was found whole resets by itself.
+  void reset() { scanned_ = line_start_ = lines_ = 0; }
 
  private:
+  // The end of the head after its empty line; 0 when that has not come yet.
+  Result<std::size_t> scan(std::string_view bytes, ReceivedHead& head);
+
   ResponseLimits limits_;
-  std::size_t scanned_ = 0;
+  std::size_t scanned_ = 0;     // everything before it has been looked at
+  std::size_t line_start_ = 0;  // of the line that scanned_ is in
+  std::size_t lines_ = 0;       // whole lines before line_start_
 };
 
 // Whether a field is of one connection alone and never passed on (RFC 9110 section 7.6.1): Connection, Keep-Alive,
