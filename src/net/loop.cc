@@ -43,6 +43,19 @@ void Loop::stop() { context_->stop(); }
 
 void Loop::post(std::function<void()> work) { boost::asio::post(*context_, std::move(work)); }
 
+void Loop::destroy_here(std::shared_ptr<void> object) {
+  {
+    const std::lock_guard lock(doomed_mutex_);
+    doomed_.push_back(std::move(object));
+    if (doomed_.size() > 1) return;  // on its way already
+  }
+  post([this] {
+    std::vector<std::shared_ptr<void>> going;  // destroyed outside the lock
+    const std::lock_guard lock(doomed_mutex_);
+    going.swap(doomed_);
+  });
+}
+
 Sleep::Sleep(Loop& loop, TimePoint at) : timer_(loop.timers(), &Sleep::fire, this), at_(at) {}
 
 void Event::set() {

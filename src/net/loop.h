@@ -3,6 +3,7 @@
 // posting.
 #include <functional>
 #include <memory>
+#include <mutex>
 #include <vector>
 
 #include "net/task.h"
@@ -31,6 +32,9 @@ class Loop {
   void stop();
   void post(std::function<void()> work);
 
+  // From any thread: `object` is destroyed on this loop, or with it.
+  void destroy_here(std::shared_ptr<void> object);
+
   unsigned index() const { return index_; }
   TimerWheel& timers() { return *timers_; }
   // The time this turn of the loop began to run its handlers, or a little later; cheap.
@@ -49,6 +53,8 @@ class Loop {
   std::vector<detail::Descriptor*> starting_;  // those being started: a batch's own
   std::unique_ptr<boost::asio::io_context> context_;
   std::unique_ptr<TimerWheel> timers_;
+  std::mutex doomed_mutex_;
+  std::vector<std::shared_ptr<void>> doomed_;  // what lives on the loop and is to go
 };
 
 // co_await sleep_until(loop, at).
