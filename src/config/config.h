@@ -166,10 +166,12 @@ enum class OnTimeout : std::uint8_t { keep, replace };  // what a request past `
 enum class RequestBuffering : std::uint8_t { off, memory_then_disk };  // stream a request body, or have it whole first
 
 struct App {
-  AppKind kind = AppKind::command;        // follows from the keys; `servlet`, `address`, and node for a command whose
-                                          // first word is node, npm, npx, pnpm, yarn or corepack
-  std::string root = {};                  // its folder, where it is started; with fastcgi: where its scripts are
-  std::vector<std::string> command = {};  // "{socket}", "{port}", "{host}", "{root}" are filled in; "node:" etc. no
+  AppKind kind = AppKind::command;        // follows from the keys; `servlet`, `address`, and node for a command that
+                                          // starts_node() (config/app_command.h)
+  std::string root = {};                  // its folder, where it is started (never empty for what is started); with
+                                          // fastcgi: where its scripts are
+  std::vector<std::string> command = {};  // fill_placeholders() of config/app_command.h; the first word is absolute, or
+                                          // a name without a slash that PATH finds
   std::vector<std::string> servlet = {};  // WAR files or folders; more than one: "name.war" answers under /name
   std::vector<std::string> address = {};  // "127.0.0.1:9000", "unix:/run/x.sock", "https://name": upstream/endpoint.h
   Protocol protocol = Protocol::http;
@@ -208,7 +210,8 @@ struct App {
   std::string host = {};                 // Host sent instead of the client's
   std::string xsendfile_root = {};       // X-Sendfile / X-Accel-Redirect beneath this folder; empty: dropped
   // FastCGI applications that are told a script, as php-fpm is.
-  std::string script = {};                   // one script for every path without a script of its own (front controller)
+  std::string script =
+      {};  // beneath root ("index.php"): one script for every path without a script of its own (front controller)
   std::vector<std::string> extensions = {};  // what ends a script's name in the path, e.g. [".php"]
   std::vector<std::string> index = {};       // script looked for when the path is a folder, e.g. ["index.php"]
   // TLS towards an https address.

@@ -22,7 +22,12 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     if (!check_path_pattern(route.path).message.empty()) std::abort();
     if (route.action == Action::files && !route.files.root.starts_with('/')) std::abort();
   }
-  for (const auto& program : loaded.config->programs)
-    if (program.cgi.root.empty() == program.cgi.script.empty()) std::abort();
+  for (const auto& program : loaded.config->programs) {
+    const auto& app = program.app;
+    if (program.model == Model::cgi && program.cgi.root.empty() == program.cgi.script.empty()) std::abort();
+    if (program.model != Model::app) continue;
+    if (!app.command.empty() + !app.servlet.empty() + !app.address.empty() != 1) std::abort();
+    if (app.max_instances < 1 || app.max_instances < app.min_instances) std::abort();
+  }
   return 0;
 }

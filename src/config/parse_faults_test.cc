@@ -151,8 +151,7 @@ TEST(Parse, FaultsOfPrograms) {
   expect_each({
       {program("script = \"x\""), 3, "has no model", "model = \"cgi\""},
       {program("model = \"cig\"\nscript = \"x\""), 4, "must be \"cgi\"", "did you mean \"cgi\"?"},
-      {program("model = \"app\"\ncommand = [\"node\"]\nprotocol = \"http\""), 4,
-       "model 'app' of program 'p' is not part of this build yet; this version runs 'cgi'", ""},
+
       {program("model = \"module\"\nlanguage = \"php\"\nroot = \"x\"\ninstances = { min = 1 }"), 4, "model 'module'",
        ""},
       {program("model = \"function\"\nruntime = \"python3.11\"\nhandler = \"a.b\"\nmemory = \"128MB\""), 4,

@@ -4,6 +4,7 @@
 #include <array>
 
 #include "base/text.h"
+#include "config/app_section.h"
 #include "config/cgi_section.h"
 
 namespace fivefold::config {
@@ -21,19 +22,24 @@ struct ForeignKey {
   std::string_view model;
 };
 // Keys of the models that this build does not run: known names, so that they are not taken for misspelt ones.
-constexpr std::array<ForeignKey, 13> kForeignKeys = {{{"language", "module"},
-                                                      {"instances", "module"},
-                                                      {"command", "app"},
-                                                      {"wsgi", "app"},
-                                                      {"asgi", "app"},
-                                                      {"psgi", "app"},
-                                                      {"servlet", "app"},
-                                                      {"protocol", "app"},
-                                                      {"address", "app"},
-                                                      {"runtime", "function"},
-                                                      {"handler", "function"},
-                                                      {"memory", "function"},
-                                                      {"preload", "module"}}};
+constexpr std::array<ForeignKey, 5> kForeignKeys = {{{"language", "module"},
+                                                     {"preload", "module"},
+                                                     {"runtime", "function"},
+                                                     {"handler", "function"},
+                                                     {"memory", "function"}}};
+
+// What to say of keys that other models have: `theirs` of the model `model`, which this build runs.
+std::vector<std::pair<std::string_view, std::string>> foreign_keys(const std::vector<std::string_view>& theirs,
+                                                                   const std::string& model) {
+  std::vector<std::pair<std::string_view, std::string>> foreign;
+  for (const auto key : theirs)
+    foreign.emplace_back(key, "'" + std::string(key) + "' goes with the model '" + model +
+                                  "'; remove it, or write model = \"" + model + "\"");
+  for (const auto& [key, other] : kForeignKeys)
+    foreign.emplace_back(key, "'" + std::string(key) + "' goes with the model '" + std::string(other) +
+                                  "', which is not part of this build yet; remove it");
+  return foreign;
+}
 
 Complaint check_account(std::string_view text) {
   const bool good = !text.empty() && text.size() <= 64 && !text.starts_with('-') &&
@@ -48,6 +54,14 @@ bool is_variable_name(std::string_view name) {
       name, [](char c) { return c == '_' || is_digit(c) || (ascii_lower(c) >= 'a' && ascii_lower(c) <= 'z'); });
 }
 
+// Who may not set a variable is who computes it: of a process for each request the request's, of an application where
+// it is to listen. One that is told its requests in another process gets no variable of theirs from the server.
+bool is_servers(const std::string& name, const Node& table) {
+  const Entry* model = table.find("model");
+  if (!model || model->value.text != "app") return is_computed_variable(name);
+  return table.find("address") ? is_computed_variable(name) : is_given_variable(name);
+}
+
 void read_env(TableReader& reader, Program& program) {
   const Entry* env = reader.take_table("env", "table of name and value");
   if (!env) return;
@@ -57,8 +71,10 @@ void read_env(TableReader& reader, Program& program) {
     if (!is_variable_name(entry.key)) {
       faults.error(entry.at, name + " is not the name of a variable",
                    "letters, digits and _ make one, a digit does not begin it");
-    } else if (is_computed_variable(entry.key)) {
-      const std::string mend = entry.key == "HTTP_PROXY"
+    } else if (is_servers(entry.key, reader.table())) {
+      const std::string mend = entry.key == "PORT" ? "remove it: the application finds a free port in PORT, and {port} "
+                                                     "of its command is the same"
+                               : entry.key == "HTTP_PROXY"
                                    ? "write http_proxy or HTTPS_PROXY if the program's own requests shall take a proxy"
                                    : "remove it, or give it another name";
       faults.error(entry.at, entry.key + " is computed by the server: env of " + reader.title() + " cannot set it",
@@ -115,13 +131,23 @@ Model read_model(TableReader& reader, const std::string& name, bool describe) {
                 {{"cgi", Model::cgi}, {"module", Model::module}, {"app", Model::app}, {"function", Model::function}});
   reader.has_no_default();
   if (!entry) {
-    if (!describe) faults.error(reader.table().at, "program '" + name + "' has no model", "add model = \"cgi\"");
-  } else if (model != Model::cgi) {
-    faults.error(entry->value.at,
-                 "model '" + entry->value.text + "' of program '" + name +
-                     "' is not part of this build yet; this version runs 'cgi', a process for each request",
-                 "write model = \"cgi\" if the program can be executed, or wait for a version that has '" +
-                     entry->value.text + "'");
+    const Node& table = reader.table();
+    const bool application = table.find("command") || table.find("servlet") || table.find("address");
+    if (application) model = Model::app;
+    if (!describe)
+      faults.error(table.at, "program '" + name + "' has no model",
+                   application
+                       ? "add model = \"app\""
+                       : "add model = \"cgi\" for a process for each request, or model = \"app\" for one that stays");
+  } else if (model == Model::module || model == Model::function) {
+    faults.error(
+        entry->value.at,
+        "model '" + entry->value.text + "' of program '" + name +
+            "' is not part of this build yet; this version runs 'cgi', a process for each request, and 'app', a "
+            "process that stays and serves many",
+        "write model = \"cgi\" if the program can be executed, model = \"app\" if it listens, or wait for a "
+        "version that has '" +
+            entry->value.text + "'");
   }
   return model;
 }
@@ -173,15 +199,17 @@ Program read_program(const Node& table, const std::string& name, Mark at, Contex
   if (program.model == Model::cgi) {
     read_cgi(reader, program.cgi);
     if (!describe) check_cgi(table, program, context);
-    std::vector<std::pair<std::string_view, std::string>> foreign;
-    for (const auto& [key, model] : kForeignKeys)
-      foreign.emplace_back(key, "'" + std::string(key) + "' goes with the model '" + std::string(model) +
-                                    "', which is not part of this build yet; remove it");
-    reader.finish(foreign);
+    reader.finish(foreign_keys(app_keys(), "app"));
+  } else if (program.model == Model::app) {
+    read_app(reader, program.working_directory, program.app);
+    check_app(table, program, context);
+    for (const std::string_view key : {"wsgi", "asgi", "psgi"}) reader.take(key, "");
+    reader.finish(foreign_keys(cgi_keys(), "cgi"));
   } else {
     // The model's own keys cannot be judged here; only a name that no model has is a fault of its own.
     for (const auto& [key, model] : kForeignKeys) reader.take(key, "");
     for (const auto key : cgi_keys()) reader.take(key, "");
+    for (const auto key : app_keys()) reader.take(key, "");
     reader.finish();
   }
   if (describe) {
@@ -189,6 +217,11 @@ Program read_program(const Node& table, const std::string& name, Mark at, Contex
     describe->push_back({"[program.NAME]", {reader.keys().begin(), middle}});
     describe->insert(describe->end(), parts.begin(), parts.end());
     describe->push_back({"[program.NAME] with model = \"cgi\"", {middle, reader.keys().end()}});
+    std::vector<SectionKeys> tables;
+    TableReader application(table, "[program.NAME]", "program.NAME", context);
+    read_app(application, {}, program.app, &tables);
+    describe->push_back({"[program.NAME] with model = \"app\"", application.keys()});
+    describe->insert(describe->end(), tables.begin(), tables.end());
   }
   return program;
 }

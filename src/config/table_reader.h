@@ -95,6 +95,7 @@ class TableReader {
 
   const Node& table() const { return table_; }
   const std::string& title() const { return title_; }
+  const std::string& table_path() const { return path_; }
   const std::vector<KeyDescription>& keys() const { return keys_; }
   Context& context() { return context_; }
 
