@@ -7,6 +7,7 @@
 
 #include "net/blocking.h"
 #include "net/channel.h"
+#include "net/net_testing.h"
 #include "net/stream.h"
 
 namespace fivefold::net {
@@ -18,18 +19,6 @@ struct Pair {
   std::array<int, 2> fds{-1, -1};
   explicit Pair(int type = SOCK_STREAM) { EXPECT_EQ(::socketpair(AF_UNIX, type | SOCK_CLOEXEC, 0, fds.data()), 0); }
 };
-
-// Runs `task` on a loop of its own until it ends; a test that hangs is stopped after 20 s.
-void run(Loop& loop, Task<void> task) {
-  TaskGroup group;
-  group.on_empty([&] { loop.stop(); });
-  group.start(std::move(task));
-  if (group.size() == 0) return;
-  Timer guard(loop.timers(), [](void* self) { static_cast<Loop*>(self)->stop(); }, &loop);
-  guard.set(Clock::now() + std::chrono::seconds(20));
-  loop.run();
-  EXPECT_EQ(group.size(), 0u) << "the task did not end";
-}
 
 Task<void> echo_bytes(Stream& stream, std::string& seen) {
   while (seen.size() < 5) {

@@ -94,6 +94,30 @@ void Stream::unpin() {
   if (begin_ == end_ && !reading_) begin_ = end_ = 0;
 }
 
+bool Stream::part_from_pinned() {
+  if (pin_ == 0) return true;
+  if (reading_) return false;
+  const std::uint32_t unread = end_ - begin_;
+  const std::uint32_t capacity = std::max(initial_, unread);
+  auto rest = std::make_unique_for_overwrite<char[]>(capacity);
+  std::memcpy(rest.get(), data_.get() + begin_, unread);
+  if (!pinned_) pinned_ = std::move(data_);
+  data_ = std::move(rest);
+  capacity_ = capacity;
+  begin_ = pin_ = 0;
+  end_ = unread;
+  return true;
+}
+
+void Stream::adapt() {
+  if (reading_ || pin_ != 0 || begin_ != end_) return;
+  const std::uint32_t wanted = end_ == capacity_ ? std::min(maximum_, capacity_ * 4) : initial_;
+  begin_ = end_ = 0;
+  if (wanted == capacity_) return;
+  data_.reset();
+  capacity_ = wanted;
+}
+
 void Stream::shrink() {
   if (reading_ || pin_ != 0 || begin_ != end_) return;
   begin_ = end_ = 0;
@@ -185,7 +209,8 @@ void Stream::unwatch() {
 // A watched stream whose buffer is full cannot be read: once a second it is asked whether the other side has hung up.
 void Stream::look_for_hangup() {
   pollfd state{fd(), POLLRDHUP, 0};
-  if (::poll(&state, 1, 0) == 1 && (state.revents & (POLLRDHUP | POLLHUP | POLLERR))) {
+  if (at_end_ || read_error_ != 0 ||
+      (::poll(&state, 1, 0) == 1 && (state.revents & (POLLRDHUP | POLLHUP | POLLERR)))) {
     std::exchange(watcher_, nullptr)->request();  // may destroy this stream
     return;
   }
@@ -195,7 +220,11 @@ void Stream::look_for_hangup() {
 // Reads only into room that is there: what is buffered must not move under somebody who looks at it.
 void Stream::watch_close(StopSource& stop) {
   watcher_ = &stop;
-  if (reading_ || at_end_ || read_error_ != 0) return;
+  if (reading_) return;
+  if (at_end_ || read_error_ != 0) {
+    read_timer_.set(loop_.now());
+    return;
+  }
   if (data_ ? end_ < capacity_ : make_room())
     start_read();
   else

@@ -42,6 +42,9 @@ class Stream {
   // during its exchange.
   void pin(std::size_t bytes);
   void unpin();
+  // What has been read behind the pinned front goes on in a small buffer of its own, which grows and shrinks as one
+  // without a pin does; the front stays where it is until unpin(). False while a read is under way: not yet.
+  bool part_from_pinned();
 
   // Waits for at least one more byte. The number that came; 0 at the end of the stream; Code::timed_out at the
   // deadline; Code::closed on a reset. With a full buffer: Code::header_too_large.
@@ -52,12 +55,16 @@ class Stream {
   void interrupt() { read_timer_fired(this); }
 
   // A read goes on in the background while nobody awaits fill(); `stop` is requested when the peer closes or resets.
-  // Bytes that arrive are kept for the next fill(). Ends by itself at the next fill() or with unwatch().
+  // Bytes that arrive are kept for the next fill(). Ends by itself at the next fill() or with unwatch(). A close that
+  // has been seen before is told too, at the top of the loop.
   void watch_close(StopSource& stop);
   void unwatch();
 
   // Gives a small unused buffer back (an idle connection keeps `initial` bytes).
   void shrink();
+  // For bytes that are passed on as they come, when all of them have been consumed: four times the room for the next
+  // read if the last one filled it, `initial` bytes if it did not.
+  void adapt();
 
   // ---- writing ----
   // Bytes the kernel took, 0 when it takes none now; Code::closed when the peer is gone. Uses sendmsg(MSG_NOSIGNAL) on
