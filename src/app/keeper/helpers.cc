@@ -48,8 +48,8 @@ void Helpers::tell_identities(const std::vector<process::Identity>& identities) 
   }
 }
 
-Result<UniqueFd> Helpers::connect(unsigned loop) {
-  auto& helper = helpers_[loop % helpers_.size()];
+Result<UniqueFd> Helpers::connect(std::size_t index) {
+  auto& helper = helpers_.at(index);
   auto pair = socket_pair();
   if (!pair) return std::unexpected(pair.error());
   if (auto sent = process::send_client(helper.socket.get(), pair->second.get()); !sent)

@@ -24,14 +24,15 @@ class Helpers {
   Result<void> start(unsigned count);
   // To every helper, and to those that are started later. Sent before a server hears of the programs in it.
   void tell_identities(const std::vector<process::Identity>& identities);
-  // A new socket to the helper that serves loop `loop`; the server's end.
-  Result<UniqueFd> connect(unsigned loop);
+  std::size_t count() const { return helpers_.size(); }
+  // The helper that serves a server's loop `loop`.
+  std::size_t helper_of(unsigned loop) const { return loop % helpers_.size(); }
+  // A new socket to a helper; the server's end.
+  Result<UniqueFd> connect(std::size_t helper);
 
   bool owns(pid_t pid) const;
-  // A helper has ended: starts another. The loops (of any server) that it served need connect() again.
-  // `serves` tells whether loop n is one of them.
+  // A helper has ended: starts another. Whatever of any server was connected to it needs connect() again.
   void restart(pid_t pid, const std::string& how_it_ended);
-  bool serves(std::size_t helper, unsigned loop) const { return loop % helpers_.size() == helper; }
   std::size_t index_of(pid_t pid) const;
 
   // Sockets to wait on for the helpers' notices; heard() reads one.

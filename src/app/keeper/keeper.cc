@@ -77,7 +77,8 @@ bool Keeper::set_up() {
 
   std::vector<std::string> notes;
   activated_ = describe_activated(std::move(options_.activated), notes);
-  auto prepared = prepare_setup(std::move(options_.first), nullptr, false, activated_, identities_);
+  for (const auto& error : runtime_.remove_stale()) notes.push_back(error);
+  auto prepared = prepare_setup(std::move(options_.first), nullptr, false, activated_, identities_, runtime_);
   if (!prepared.setup) {
     for (const auto& fault : prepared.faults) std::cerr << "fivefold: " << fault << '\n';
     return false;
@@ -247,6 +248,7 @@ void Keeper::end_everything() {
     if (pid < 0) break;  // ECHILD: nobody is left
     ::poll(nullptr, 0, 20);
   }
+  if (auto removed = runtime_.remove(); !removed) log_.warn(removed.error().message);
   log_.info("Stopped.");
   control_.reset();
   setup_.reset();

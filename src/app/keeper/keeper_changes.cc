@@ -52,8 +52,8 @@ void Keeper::change(ChangeKind kind, Asker asker) {
 
 void Keeper::begin(ChangeKind kind, std::vector<Asker> askers) {
   options_.notifier.reloading();
-  auto prepared =
-      prepare_setup(options_.source.read(), setup_.get(), kind == ChangeKind::reload, activated_, identities_);
+  auto prepared = prepare_setup(options_.source.read(), setup_.get(), kind == ChangeKind::reload, activated_,
+                                identities_, runtime_);
   if (!prepared.setup) {
     std::string text = "The configuration has faults; the one before it stays in force.";
     for (const auto& fault : prepared.faults) {
@@ -83,6 +83,7 @@ void Keeper::begin(ChangeKind kind, std::vector<Asker> askers) {
       {"file", setup.file},
       {"directory", setup.directory},
       {"identities", setup.identities},
+      {"runtime", setup.runtime},
       {"listeners", to_json(setup.listeners, fds, &setup.added)},
       {"logs", to_json(setup.logs, fds)},
   };

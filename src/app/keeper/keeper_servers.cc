@@ -52,9 +52,16 @@ void Keeper::on_helper_exit(pid_t pid, int status) {
   const auto index = helpers_.index_of(pid);
   helpers_.restart(pid, how_it_ended(status));
   for (const auto& server : servers_) {
+    // One for its main loop, then one for each of its loops that this helper serves.
+    if (auto socket = helpers_.connect(index)) {
+      const int fd = socket->get();
+      send(*server, {{"type", "spawner"}, {"supervisor", true}, {"index", index}, {"fd", 0}}, {&fd, 1});
+    } else {
+      log_.error(socket.error().message);
+    }
     for (unsigned loop = 0; loop < server->setup->loops; ++loop) {
-      if (!helpers_.serves(index, loop)) continue;
-      auto socket = helpers_.connect(loop);
+      if (helpers_.helper_of(loop) != index) continue;
+      auto socket = helpers_.connect(index);
       if (!socket) {
         log_.error(socket.error().message);
         continue;
@@ -136,13 +143,19 @@ Result<void> Keeper::send_hello(ServerProcess& server) {
   const auto& setup = *server.setup;
   DescriptorList fds;
   auto spawners = nlohmann::json::array();
+  auto supervisor_spawners = nlohmann::json::array();
   std::vector<UniqueFd> sockets;
-  for (unsigned loop = 0; loop < setup.loops; ++loop) {
-    auto socket = helpers_.connect(loop);
+  const auto connect = [&](std::size_t helper, nlohmann::json& into) -> Result<void> {
+    auto socket = helpers_.connect(helper);
     if (!socket) return std::unexpected(socket.error());
-    spawners.push_back(fds.add(socket->get()));
+    into.push_back(fds.add(socket->get()));
     sockets.push_back(std::move(*socket));
-  }
+    return {};
+  };
+  for (unsigned loop = 0; loop < setup.loops; ++loop)
+    if (auto connected = connect(helpers_.helper_of(loop), spawners); !connected) return connected;
+  for (std::size_t helper = 0; helper < helpers_.count(); ++helper)
+    if (auto connected = connect(helper, supervisor_spawners); !connected) return connected;
   const nlohmann::json hello = {
       {"type", "hello"},
       {"text", setup.text},
@@ -150,11 +163,14 @@ Result<void> Keeper::send_hello(ServerProcess& server) {
       {"directory", setup.directory},
       {"account", to_json(setup.account)},
       {"identities", setup.identities},
+      {"runtime", setup.runtime},
       {"listeners", to_json(setup.listeners, fds, nullptr)},
       {"logs", to_json(setup.logs, fds)},
       {"control", fds.add(control_->fds.front().get())},
       {"control_path", control_path_},
       {"spawners", std::move(spawners)},
+      {"supervisor_spawners", std::move(supervisor_spawners)},
+      {"predecessor", announced_},
       {"loops", setup.loops},
       {"keeper_pid", ::getpid()},
       {"keeper_uid", ::geteuid()},

@@ -96,6 +96,7 @@ class Keeper {
   KeeperLog log_;
   Helpers helpers_;
   IdentityTable identities_;
+  RuntimeFolder runtime_;
   ActivatedSockets activated_;
   std::shared_ptr<Setup> setup_;
   std::shared_ptr<BoundSocket> control_;

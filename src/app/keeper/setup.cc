@@ -33,7 +33,7 @@ std::vector<std::string> not_applied(const config::Server& before, const config:
 }
 
 PreparedSetup prepare_setup(ReadConfig read, const Setup* current, bool same_process, const ActivatedSockets& activated,
-                            IdentityTable& identities) {
+                            IdentityTable& identities, RuntimeFolder& runtime) {
   PreparedSetup result;
   for (const auto& fault : read.loaded.faults)
     if (fault.severity == config::Fault::Severity::error) result.faults.push_back(config::to_string(fault));
@@ -74,6 +74,12 @@ PreparedSetup prepare_setup(ReadConfig read, const Setup* current, bool same_pro
     return result;
   }
   setup->identities = std::move(*indices);
+  auto folders = runtime.prepare(setup->config, identities.identities(), setup->identities, setup->account);
+  if (!folders) {
+    result.faults.push_back(folders.error().message);
+    return result;
+  }
+  setup->runtime = std::move(*folders);
   if (current)
     for (auto& note : not_applied(current->config.server, server, same_process))
       setup->notes.push_back(std::move(note));

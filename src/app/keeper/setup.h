@@ -8,6 +8,7 @@
 #include "app/keeper/accounts.h"
 #include "app/keeper/listeners.h"
 #include "app/keeper/log_files.h"
+#include "app/keeper/runtime_folder.h"
 #include "app/source.h"
 
 namespace fivefold::app {
@@ -21,7 +22,8 @@ struct Setup {
   std::vector<std::string> added;  // addresses that were not open before
   LogFiles logs;
   std::map<std::string, std::uint32_t> identities;
-  std::vector<std::string> notes;  // warnings, and settings that this change does not apply
+  std::map<std::string, std::string> runtime;  // programs' folders for their instances' sockets
+  std::vector<std::string> notes;              // warnings, and settings that this change does not apply
 };
 
 struct PreparedSetup {
@@ -32,7 +34,7 @@ struct PreparedSetup {
 // `current` is null at the start. `same_process`: the running server is to take it over, so what only a new process can
 // apply stays as it is.
 PreparedSetup prepare_setup(ReadConfig read, const Setup* current, bool same_process, const ActivatedSockets& activated,
-                            IdentityTable& identities);
+                            IdentityTable& identities, RuntimeFolder& runtime);
 
 // Settings in which two configurations differ and that a reload (or, of those, a restart) does not apply; sentences.
 std::vector<std::string> not_applied(const config::Server& before, const config::Server& after, bool same_process);
