@@ -110,24 +110,40 @@ std::string find_program(std::string_view name, std::string_view search_path) {
   return {};
 }
 
-std::string install_mend(std::string_view interpreter) {
-  constexpr std::array<std::pair<std::string_view, std::string_view>, 13> kPackages = {{{"perl", "perl"},
-                                                                                        {"python", "python-is-python3"},
-                                                                                        {"python3", "python3"},
-                                                                                        {"php-cgi", "php-cgi"},
-                                                                                        {"php", "php-cli"},
-                                                                                        {"ruby", "ruby"},
-                                                                                        {"node", "nodejs"},
-                                                                                        {"nodejs", "nodejs"},
-                                                                                        {"bash", "bash"},
-                                                                                        {"ksh", "ksh"},
-                                                                                        {"zsh", "zsh"},
-                                                                                        {"lua", "lua5.4"},
-                                                                                        {"tclsh", "tcl"}}};
-  const auto base = base_name(interpreter);
+std::string install_mend(std::string_view interpreter, std::string_view otherwise) {
+  constexpr std::array<std::pair<std::string_view, std::string_view>, 26> kPackages = {
+      {{"perl", "perl"},
+       {"python", "python-is-python3"},
+       {"python3", "python3"},
+       {"php-cgi", "php-cgi"},
+       {"php", "php-cli"},
+       {"php-fpm", "php-fpm"},
+       {"ruby", "ruby"},
+       {"node", "nodejs"},
+       {"nodejs", "nodejs"},
+       {"npm", "npm"},
+       {"npx", "npm"},
+       {"bash", "bash"},
+       {"ksh", "ksh"},
+       {"zsh", "zsh"},
+       {"lua", "lua5.4"},
+       {"tclsh", "tcl"},
+       {"gunicorn", "gunicorn"},
+       {"uvicorn", "uvicorn"},
+       {"uwsgi", "uwsgi"},
+       {"starman", "starman"},
+       {"plackup", "libplack-perl"},
+       {"puma", "puma"},
+       {"bundle", "bundler"},
+       {"rackup", "ruby-rack"},
+       {"java", "default-jre-headless"},
+       {"flask", "python3-flask"}}};
+  auto base = base_name(interpreter);
+  if (base.starts_with("php-fpm")) base = "php-fpm";
   for (const auto& [name, package] : kPackages)
     if (name == base) return "apt install " + std::string(package);
-  return "install " + printable(base) + ", or name another interpreter";
+  if (base == "yarn" || base == "pnpm") return "npm install -g " + std::string(base);
+  return "install " + printable(base) + ", or " + std::string(otherwise);
 }
 
 Complaint what_is_missing(const std::string& path, const Executable& executable, bool interpreted,

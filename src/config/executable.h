@@ -32,8 +32,8 @@ std::string kind_name(const Executable& executable);
 // slash is looked at as it stands.
 std::string find_program(std::string_view name, std::string_view search_path = kSearchPath);
 
-// "apt install perl", where the package of the interpreter is known.
-std::string install_mend(std::string_view interpreter);
+// "apt install perl", where the package of the interpreter is known; else "install X, or " and `otherwise`.
+std::string install_mend(std::string_view interpreter, std::string_view otherwise = "name another interpreter");
 
 // What keeps the file at `path` from being executed; an empty message: nothing that can be told from outside.
 // With `interpreted` it is an interpreter's to read: neither execute bit nor #! line matters.

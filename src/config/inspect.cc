@@ -1,5 +1,4 @@
 // What only the machine can tell about a configuration.
-#include <grp.h>
 #include <pwd.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -12,7 +11,7 @@
 #include "base/error.h"
 #include "base/text.h"
 #include "config/executable.h"
-#include "config/faults.h"
+#include "config/inspection.h"
 #include "config/load.h"
 
 namespace fivefold::config {
@@ -25,31 +24,13 @@ constexpr int kDeepestScript = 8;
 constexpr std::size_t kMostComplaints = 5;  // told of one folder; the rest is counted
 constexpr int kNetBindService = 10;         // CAP_NET_BIND_SERVICE
 
-std::string parent_of(const std::string& path) {
-  const auto slash = path.rfind('/');
-  if (slash == std::string::npos) return ".";
-  return slash == 0 ? "/" : path.substr(0, slash);
-}
-
-bool is_root() { return ::geteuid() == 0; }
-
-template <class Entry, class Get, class Key>
-std::optional<std::string> account_name(Get get, Key key, char* Entry::* name) {
+// Who this process is, by name where there is one.
+std::string self() {
   std::vector<char> buffer(64 * 1024);
-  Entry entry{};
-  Entry* found = nullptr;
-  if (get(key, &entry, buffer.data(), buffer.size(), &found) != 0 || !found) return std::nullopt;
-  return std::string(found->*name);
-}
-
-std::optional<std::string> user_name(uid_t uid) { return account_name(::getpwuid_r, uid, &passwd::pw_name); }
-
-bool user_exists(const std::string& user) {
-  return parse_decimal(user) || account_name(::getpwnam_r, user.c_str(), &passwd::pw_name);
-}
-
-bool group_exists(const std::string& group) {
-  return parse_decimal(group) || account_name(::getgrnam_r, group.c_str(), &group::gr_name);
+  passwd entry{};
+  passwd* found = nullptr;
+  if (::getpwuid_r(::geteuid(), &entry, buffer.data(), buffer.size(), &found) != 0 || !found) return {};
+  return found->pw_name;
 }
 
 // The first port that anybody may bind (net.ipv4.ip_unprivileged_port_start).
@@ -70,9 +51,9 @@ bool may_bind_any_port() {
   return false;
 }
 
-class Inspection {
+class Whole : Inspection {
  public:
-  explicit Inspection(const Config& config) : config_(config) {}
+  explicit Whole(const Config& config) : Inspection(config), config_(config) {}
 
   std::vector<Fault> run() {
     accounts(config_.server.user, config_.server.group, "[server]", "server");
@@ -83,9 +64,9 @@ class Inspection {
     if (!server.program_logs.empty())
       writable_folder(server.program_logs, position("server.program_logs"), "'program_logs' in [server]");
     if (!server.control.empty() && !fs::is_directory(parent_of(server.control), ignored_))
-      add(Fault::Severity::warning, position("server.control"),
-          "the folder " + parent_of(server.control) + " of 'control' in [server] is not there",
-          "sudo mkdir -p " + parent_of(server.control));
+      warning(position("server.control"),
+              "the folder " + parent_of(server.control) + " of 'control' in [server] is not there",
+              "sudo mkdir -p " + parent_of(server.control));
     for (const auto& [status, path] : server.error_pages)
       readable_file(path, position("server.error_pages." + std::to_string(status)),
                     "the page for " + std::to_string(status) + " in [server.error_pages]");
@@ -94,64 +75,10 @@ class Inspection {
         folder(config_.routes[i].files.root,
                position("route[" + std::to_string(i) + "].files", config_.routes[i].position), "the folder of files");
     for (const auto& program : config_.programs) check(program);
-    sort_by_place(faults_);
-    return std::move(faults_);
+    return take();
   }
 
  private:
-  void add(Fault::Severity severity, const Position& position, std::string message, std::string mend) {
-    faults_.push_back({severity, position, std::move(message), std::move(mend)});
-  }
-  void error(const Position& position, std::string message, std::string mend) {
-    add(Fault::Severity::error, position, std::move(message), std::move(mend));
-  }
-
-  Position position(const std::string& key, const Position& fallback = {}) const {
-    const auto found = config_.positions.find(key);
-    if (found != config_.positions.end()) return found->second;
-    return fallback.file.empty() ? Position{config_.file, 0, 0} : fallback;
-  }
-
-  // Whom folders are to belong to.
-  std::string owner() const {
-    if (is_root()) return config_.server.user.empty() ? "www-data" : config_.server.user;
-    return user_name(::geteuid()).value_or(std::to_string(::geteuid()));
-  }
-
-  bool folder(const std::string& path, const Position& where, const std::string& what) {
-    std::error_code why;
-    const auto status = fs::status(path, why);
-    if (status.type() == fs::file_type::not_found) {
-      error(where, what + ", " + printable(path, 400) + ", is not there",
-            "mkdir -p " + printable(path, 400) + ", or correct the path");
-    } else if (!fs::exists(status)) {
-      error(where, what + ", " + printable(path, 400) + ", cannot be reached: " + why.message(),
-            "give the server's user access to the folders above it");
-    } else if (!fs::is_directory(status)) {
-      error(where, what + ", " + printable(path, 400) + ", is not a folder", "name the folder it lies in");
-    } else if (!is_root() && ::access(path.c_str(), R_OK | X_OK) != 0) {
-      error(where, what + ", " + printable(path, 400) + ", cannot be read by this user",
-            "chmod a+rx " + printable(path, 400));
-    } else {
-      return true;
-    }
-    return false;
-  }
-
-  void writable_folder(const std::string& path, const Position& where, const std::string& what) {
-    const auto shown = printable(path, 400);
-    const auto mend = "sudo mkdir -p " + shown + " && sudo chown " + owner() + " " + shown;
-    std::error_code why;
-    const auto status = fs::status(path, why);
-    if (!fs::exists(status))
-      error(where, "the folder " + shown + " of " + what + " is not there", mend);
-    else if (!fs::is_directory(status))
-      error(where, shown + " of " + what + " is not a folder", "choose another path");
-    else if (::access(path.c_str(), W_OK | X_OK) != 0)
-      error(where, "the folder " + shown + " of " + what + " cannot be written to: " + errno_text(errno),
-            "choose another folder, or let " + owner() + " write to this one");
-  }
-
   void log(const std::string& path, const std::string& key, const std::string& what) {
     if (path == "-" || path == "off") return;
     std::error_code why;
@@ -163,28 +90,6 @@ class Inspection {
     else if (::access(path.c_str(), W_OK) != 0)
       error(position(key), printable(path, 400) + " of " + what + " cannot be written to: " + errno_text(errno),
             "sudo chown " + owner() + " " + printable(path, 400));
-  }
-
-  void readable_file(const std::string& path, const Position& where, const std::string& what) {
-    std::error_code why;
-    if (!fs::is_regular_file(path, why))
-      error(where, what + ", " + printable(path, 400) + ", is not there or not a file", "make it, or correct the path");
-    else if (::access(path.c_str(), R_OK) != 0)
-      error(where, what + ", " + printable(path, 400) + ", cannot be read: " + errno_text(errno),
-            "chmod a+r " + printable(path, 400));
-  }
-
-  // Only root can become somebody else.
-  void accounts(const std::string& user, const std::string& group, const std::string& where, const std::string& key) {
-    if (!is_root()) return;
-    if (!user.empty() && !user_exists(user))
-      error(position(key + ".user"),
-            "there is no user " + printable(user) + " on this machine, whom " + where + " names",
-            "sudo adduser --system " + printable(user) + ", or name another");
-    if (!group.empty() && !group_exists(group))
-      error(position(key + ".group"),
-            "there is no group " + printable(group) + " on this machine, which " + where + " names",
-            "sudo addgroup --system " + printable(group) + ", or name another");
   }
 
   void listener(const Listen& listen) {
@@ -206,8 +111,7 @@ class Inspection {
     const auto name = "program '" + program.name + "'";
     accounts(program.user, program.group, "[" + key + "]", key);
     if (!is_root() && !program.user.empty()) {
-      const auto self = user_name(::geteuid()).value_or("");
-      if (program.user != self && parse_decimal(program.user) != ::geteuid())
+      if (program.user != self() && parse_decimal(program.user) != ::geteuid())
         error(position(key + ".user", program.position),
               name + " is to run as " + printable(program.user) + ", but only root can become another user",
               "start the server as root, or leave user out to run it as " + owner());
@@ -215,11 +119,10 @@ class Inspection {
     if (!program.working_directory.empty())
       folder(program.working_directory, position(key + ".working_directory", program.position),
              "the working directory of " + name);
+    if (program.model == Model::app) inspect_app(*this, program);
     if (program.model != Model::cgi) return;
     const Cgi& cgi = program.cgi;
-    std::string search_path(kSearchPath);
-    for (const auto& [variable, value] : program.env)
-      if (variable == "PATH") search_path = value;
+    const auto search_path = search_path_of(program);
     if (!cgi.interpreter.empty() && find_program(cgi.interpreter.front(), search_path).empty())
       error(position(key + ".interpreter", program.position),
             "the interpreter " + printable(cgi.interpreter.front()) + " of " + name +
@@ -244,8 +147,7 @@ class Inspection {
     }
     auto missing = what_is_missing(cgi.script, look_at(cgi.script), !cgi.interpreter.empty(), search_path);
     // Mended without touching the configuration, and it costs this program alone.
-    if (!missing.message.empty())
-      add(Fault::Severity::warning, where, std::move(missing.message), std::move(missing.mend));
+    if (!missing.message.empty()) warning(where, std::move(missing.message), std::move(missing.mend));
   }
 
   // The programs of a folder, each a warning: one that cannot run is no reason to refuse the others.
@@ -268,22 +170,21 @@ class Inspection {
       if (!wanted && executable.kind != Executable::Kind::script && executable.kind != Executable::Kind::elf) continue;
       auto missing = what_is_missing(path, executable, !cgi.interpreter.empty(), search_path);
       if (missing.message.empty() || ++complaints > kMostComplaints) continue;
-      add(Fault::Severity::warning, where, std::move(missing.message), std::move(missing.mend));
+      warning(where, std::move(missing.message), std::move(missing.mend));
     }
     if (complaints > kMostComplaints)
-      add(Fault::Severity::warning, where,
-          std::to_string(complaints - kMostComplaints) + " more programs in " + printable(cgi.root, 400) +
-              " cannot be executed",
-          "mend them in the same way");
+      warning(where,
+              std::to_string(complaints - kMostComplaints) + " more programs in " + printable(cgi.root, 400) +
+                  " cannot be executed",
+              "mend them in the same way");
   }
 
   const Config& config_;
-  std::vector<Fault> faults_;
   std::error_code ignored_;
 };
 
 }  // namespace
 
-std::vector<Fault> inspect(const Config& config) { return Inspection(config).run(); }
+std::vector<Fault> inspect(const Config& config) { return Whole(config).run(); }
 
 }  // namespace fivefold::config
