@@ -127,10 +127,15 @@ int run_command_line(int argc, char** argv) {
   auto& reload = *app.add_subcommand("reload", "Have the running server read its configuration again");
   add_target(reload, target);
   reload.footer("\nThe new configuration is checked whole: a bad one changes nothing and its faults are printed.");
-  auto& restart =
-      *app.add_subcommand("restart", "Replace the server process by a new one, without a refused connection");
+  auto& restart = *app.add_subcommand(
+      "restart", "Replace the server process, or one program's instances, without a refused connection");
+  std::string restarted;
+  restart.add_option("program", restarted, "A program: only its instances are replaced, one by one");
   add_target(restart, target);
-  restart.footer("\nReads the configuration again as reload does, and applies [server] threads and user too.");
+  restart.footer(
+      "\nWithout a program: reads the configuration again as reload does, and applies [server] threads and user\n"
+      "too; applications go on. With one: each new instance is ready before an old one ends.\n\n"
+      "Example: fivefold restart shop");
   auto& stop = *app.add_subcommand("stop", "Finish requests in flight, then stop");
   add_target(stop, target);
   auto& version_command = *app.add_subcommand("version", "Print the version");
@@ -163,7 +168,7 @@ int run_command_line(int argc, char** argv) {
   if (logs) return logs_command(target, logs_options);
   if (metrics) return metrics_command(target);
   if (reload) return tell_command(target, "reload");
-  if (restart) return tell_command(target, "restart");
+  if (restart) return tell_command(target, "restart", restarted);
   if (stop) return tell_command(target, "stop");
   std::cerr << app.help();
   return 2;

@@ -33,7 +33,7 @@ struct LogsOptions {
 };
 int logs_command(const Target& target, const LogsOptions& options);
 
-// reload, restart or stop.
-int tell_command(const Target& target, const std::string& command);
+// reload, restart or stop; restart of one program's instances with `program`.
+int tell_command(const Target& target, const std::string& command, const std::string& program = {});
 
 }  // namespace fivefold::app

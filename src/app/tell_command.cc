@@ -58,8 +58,8 @@ std::string control_path(const Target& target) {
   return control::default_path();
 }
 
-int tell_command(const Target& target, const std::string& command) {
-  auto answer = control::ask_json(control_path(target), command);
+int tell_command(const Target& target, const std::string& command, const std::string& program) {
+  auto answer = control::ask_json(control_path(target), command, program);
   if (!answer) {
     std::cerr << "fivefold: " << answer.error().message << '\n';
     return 1;

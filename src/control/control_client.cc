@@ -17,7 +17,7 @@ constexpr int kTries = 5;
 constexpr int kBetweenTries = 100;  // milliseconds
 constexpr std::size_t kAnswerLimit = 64 * 1024 * 1024;
 
-Result<UniqueFd> connect(const std::string& path) {
+Result<UniqueFd> connect(const std::string& path, std::chrono::seconds patience) {
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
   if (path.size() >= sizeof address.sun_path)
@@ -35,18 +35,20 @@ Result<UniqueFd> connect(const std::string& path) {
                                        "; only root and the user that started Fivefold may (try sudo).");
     return fail_errno(errno, "connecting to " + path);
   }
-  // Longer than the server waits for its keeper.
-  const timeval limit{std::chrono::seconds(kKeeperTime + kSilence).count(), 0};
+  const timeval limit{patience.count(), 0};
   ::setsockopt(fd.get(), SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
   ::setsockopt(fd.get(), SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);
   return fd;
 }
 
 // One try. Code::cancelled: the connection was closed without an answer.
-Result<std::string> ask_once(const std::string& socket_path, const std::string& command) {
-  auto fd = connect(socket_path);
+Result<std::string> ask_once(const std::string& socket_path, const std::string& command, const std::string& program) {
+  // Longer than the server waits for its keeper, or for a program's instances.
+  auto fd = connect(socket_path, program.empty() ? kKeeperTime + kSilence : kProgramTime + kSilence);
   if (!fd) return std::unexpected(fd.error());
-  const auto request = nlohmann::json{{"command", command}}.dump() + "\n";
+  nlohmann::json asked{{"command", command}};
+  if (!program.empty()) asked["program"] = program;
+  const auto request = asked.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
   if (::send(fd->get(), request.data(), request.size(), MSG_NOSIGNAL) != static_cast<ssize_t>(request.size()) &&
       errno != EPIPE && errno != ECONNRESET)
     return fail_errno(errno, "sending to " + socket_path);
@@ -72,17 +74,18 @@ Result<std::string> ask_once(const std::string& socket_path, const std::string& 
 
 }  // namespace
 
-Result<std::string> ask(const std::string& socket_path, const std::string& command) {
+Result<std::string> ask(const std::string& socket_path, const std::string& command, const std::string& program) {
   // A server process that is being replaced closes its connections; the next one answers on the same socket.
   for (int tries = 1;; ++tries) {
-    auto answer = ask_once(socket_path, command);
+    auto answer = ask_once(socket_path, command, program);
     if (answer || answer.error().code != Code::cancelled || tries == kTries) return answer;
     ::poll(nullptr, 0, kBetweenTries);
   }
 }
 
-Result<nlohmann::json> ask_json(const std::string& socket_path, const std::string& command) {
-  auto answer = ask(socket_path, command);
+Result<nlohmann::json> ask_json(const std::string& socket_path, const std::string& command,
+                                const std::string& program) {
+  auto answer = ask(socket_path, command, program);
   if (!answer) return std::unexpected(answer.error());
   auto json = nlohmann::json::parse(*answer, nullptr, false);
   if (!json.is_object())

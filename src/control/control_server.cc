@@ -30,8 +30,13 @@ struct ControlServer::Waiting {
 };
 
 ControlServer::ControlServer(net::Loop& loop, UniqueFd listening, uid_t keeper_uid, const ServerView& view, Log& log,
-                             ToKeeper to_keeper)
-    : loop_(loop), keeper_uid_(keeper_uid), view_(view), log_(log), to_keeper_(std::move(to_keeper)) {
+                             ToKeeper to_keeper, RestartProgram restart_program)
+    : loop_(loop),
+      keeper_uid_(keeper_uid),
+      view_(view),
+      log_(log),
+      to_keeper_(std::move(to_keeper)),
+      restart_program_(std::move(restart_program)) {
   listener_ = std::make_unique<net::Listener>(
       loop, std::move(listening), [this](UniqueFd fd, const sockaddr_storage&, socklen_t) { accepted(std::move(fd)); });
 }
@@ -69,8 +74,13 @@ net::Task<void> ControlServer::serve(UniqueFd fd) {
   std::string command;
   if (request.is_object() && request.contains("command") && request["command"].is_string())
     command = request["command"];
+  std::string program;
+  if (request.is_object() && request.contains("program") && request["program"].is_string())
+    program = request["program"];
   std::string answer;
-  if (command == "status") {
+  if (command == "restart" && !program.empty()) {
+    answer = co_await restart_one(std::move(program));
+  } else if (command == "status") {
     answer = one_line(status_json(view_));
   } else if (command == "metrics") {
     answer = metrics_text(view_);
@@ -99,6 +109,23 @@ net::Task<std::string> ControlServer::ask_keeper(std::string command) {
   if (waiting.answer.empty())
     co_return refusal("The keeper has not answered in time; the log tells what became of it.");
   co_return std::move(waiting.answer);
+}
+
+// Waits as long as the program's own start_timeout and drain let it: every instance is waited for.
+net::Task<std::string> ControlServer::restart_one(std::string program) {
+  if (!restart_program_) co_return refusal("Programs cannot be restarted here.");
+  struct Outcome {
+    explicit Outcome(net::Loop& loop) : event(loop) {}
+    net::Event event;
+    std::string answer;
+  };
+  auto outcome = std::make_shared<Outcome>(loop_);
+  restart_program_(program, [outcome](bool ok, const std::string& text) {
+    outcome->answer = one_line({{"ok", ok}, {"text", text}});
+    outcome->event.set();
+  });
+  co_await outcome->event.wait();
+  co_return std::move(outcome->answer);
 }
 
 void ControlServer::answer(std::uint64_t id, bool ok, const std::string& text) {

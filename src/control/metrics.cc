@@ -6,6 +6,7 @@
 
 #include <ctime>
 #include <limits>
+#include <map>
 
 namespace fivefold::control {
 namespace {
@@ -52,6 +53,33 @@ void add_durations(Families& families, const Totals& sum) {
   histogram.sample_sum = static_cast<double>(sum.duration_sum_us) / 1e6;
 }
 
+// Of programs whose instances live on from request to request.
+void add_instances(Families& families, const exchange::ProgramStatus& program, const Labels& labels) {
+  std::map<std::string, double> states{{"starting", 0}, {"ready", 0},    {"busy", 0},  {"ejected", 0},
+                                       {"draining", 0}, {"stopping", 0}, {"failed", 0}};
+  double active = 0;
+  for (const auto& process : program.processes) {
+    if (!process.state.empty()) ++states[process.state];
+    active += static_cast<double>(process.active);
+  }
+  for (const auto& [state, count] : states) {
+    auto with_state = labels;
+    with_state.emplace_back("state", state);
+    families.gauge("fivefold_program_instances", "Instances of a program by state.", count, with_state);
+  }
+  families.gauge("fivefold_program_active", "Requests on a program's instances now.", active, labels);
+  families.counter("fivefold_program_starts_total", "Instances of a program that became ready.", program.starts,
+                   labels);
+  families.counter("fivefold_program_failed_starts_total", "Instances of a program that did not become ready.",
+                   program.failed_starts, labels);
+  families.counter("fivefold_program_crashes_total", "Instances of a program that ended by themselves.",
+                   program.crashes, labels);
+  families.counter("fivefold_program_queue_full_total", "Requests refused because a program's queue was full.",
+                   program.queue_full, labels);
+  families.counter("fivefold_program_queue_timeouts_total", "Requests that waited too long in a program's queue.",
+                   program.queue_timeouts, labels);
+}
+
 void add_programs(Families& families, const serve::Site& site) {
   for (const auto& program : site.program_status()) {
     const Labels labels{{"program", program.name}, {"model", program.model}};
@@ -67,6 +95,7 @@ void add_programs(Families& families, const serve::Site& site) {
                    labels);
     families.gauge("fivefold_program_memory_bytes", "Resident memory of a program's processes.",
                    static_cast<double>(memory), labels);
+    if (program.starts + program.failed_starts > 0) add_instances(families, program, labels);
   }
 }
 

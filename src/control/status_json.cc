@@ -15,6 +15,10 @@ nlohmann::json program_json(const exchange::ProgramStatus& program, const config
     const auto own = memory_of(process.pid);
     memory += own;
     processes.push_back({{"pid", process.pid},
+                         {"state", process.state},
+                         {"reason", process.reason},
+                         {"requests", process.requests},
+                         {"active", process.active},
                          {"what", process.what},
                          {"age_ms", process.age.count()},
                          {"memory", own},
@@ -28,6 +32,11 @@ nlohmann::json program_json(const exchange::ProgramStatus& program, const config
           {"waiting", program.waiting},
           {"memory", memory},
           {"processes", std::move(processes)},
+          {"starts", program.starts},
+          {"failed_starts", program.failed_starts},
+          {"crashes", program.crashes},
+          {"queue_full", program.queue_full},
+          {"queue_timeouts", program.queue_timeouts},
           {"last_failure", program.last_failure},
           {"last_failure_at", program.last_failure_at},
           {"log", program_log_path(server, program.name)}};

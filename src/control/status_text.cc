@@ -89,10 +89,20 @@ std::string programs_table(const json& status, const json& before, double second
     out += '\n';
     for (const auto& process : program.value("processes", json::array())) {
       const auto id = word(process, "request_id");
-      out += fmt::format("  pid {:<8} {:>7.1f} s {:>9}  {}{}\n", process.value("pid", 0),
-                         static_cast<double>(process.value("age_ms", std::int64_t{0})) / 1000.0,
-                         size_words(process.value("memory", std::uint64_t{0})), printable(word(process, "what"), 200),
-                         id.empty() ? "" : "  request " + id);
+      const auto state = word(process, "state");
+      const auto reason = word(process, "reason");
+      const auto pid = process.value("pid", 0);
+      out += fmt::format("  {:<12} {:>9} s {:>9}  ", pid == 0 ? std::string("(not ours)") : fmt::format("pid {}", pid),
+                         fmt::format("{:.1f}", static_cast<double>(process.value("age_ms", std::int64_t{0})) / 1000.0),
+                         size_words(process.value("memory", std::uint64_t{0})));
+      if (!state.empty())
+        out +=
+            fmt::format("{:<8} {:>9} answered, {} now  ", state, grouped(process.value("requests", std::uint64_t{0})),
+                        process.value("active", std::uint64_t{0}));
+      out += printable(word(process, "what"), 200);
+      if (!id.empty()) out += "  " + id;
+      if (!reason.empty()) out += "  (" + printable(reason, 200) + ")";
+      out += "\n";
     }
     if (const auto failure = word(program, "last_failure"); !failure.empty())
       out += fmt::format("  last failure {}: {}\n", ago(program.value("last_failure_at", std::int64_t{0}), now),

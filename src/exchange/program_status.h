@@ -29,6 +29,8 @@ struct ProgramStatus {
   std::size_t running = 0;
   std::size_t waiting = 0;  // in the queue
   std::vector<RunningProcess> processes;
+  // Of a pool of instances; 0 elsewhere. Since the server started.
+  std::uint64_t starts = 0, failed_starts = 0, crashes = 0, queue_full = 0, queue_timeouts = 0;
   std::string last_failure;          // a sentence; empty when there was none
   std::int64_t last_failure_at = 0;  // unix seconds
 };
