@@ -20,7 +20,7 @@
 namespace fivefold::upstream {
 
 struct CallTimeouts {
-  milliseconds first_byte{60'000};  // from the sent request (its body may still be on its way) to the response's head
+  milliseconds first_byte{60'000};  // to the response's head; runs from the last byte of the request that was sent
   milliseconds idle{60'000};        // silence within the response after that
   milliseconds send{60'000};        // an application that takes no byte of the request
   milliseconds tunnel{3'600'000};   // an upgraded connection without a byte either way
@@ -78,6 +78,7 @@ struct CallFailure {
   bool body_touched = false;     // some of the request's body has been pulled: the request cannot be sent again
   bool reused = false;           // the connection had served before: it may just have reached the end of its life
   std::unique_ptr<CallOwner> owner = {};  // given back
+  exchange::Body body = {};               // given back too, unless it has been touched
 };
 
 using CallResult = std::expected<Answer, CallFailure>;
