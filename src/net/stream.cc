@@ -209,8 +209,7 @@ void Stream::unwatch() {
 // A watched stream whose buffer is full cannot be read: once a second it is asked whether the other side has hung up.
 void Stream::look_for_hangup() {
   pollfd state{fd(), POLLRDHUP, 0};
-  if (at_end_ || read_error_ != 0 ||
-      (::poll(&state, 1, 0) == 1 && (state.revents & (POLLRDHUP | POLLHUP | POLLERR)))) {
+  if (at_end_ || read_error_ != 0 || (::poll(&state, 1, 0) == 1 && (state.revents & (POLLRDHUP | POLLHUP | POLLERR)))) {
     std::exchange(watcher_, nullptr)->request();  // may destroy this stream
     return;
   }
