@@ -100,7 +100,7 @@ std::string programs_table(const json& status, const json& before, double second
             fmt::format("{:<8} {:>9} answered, {} now  ", state, grouped(process.value("requests", std::uint64_t{0})),
                         process.value("active", std::uint64_t{0}));
       out += printable(word(process, "what"), 200);
-      if (!id.empty()) out += "  " + id;
+      if (!id.empty()) out += "  request " + id;
       if (!reason.empty()) out += "  (" + printable(reason, 200) + ")";
       out += "\n";
     }

@@ -51,6 +51,21 @@ TEST(StatusText, TellsEverythingAPersonAsksFor) {
     EXPECT_NE(text.find(part), std::string::npos) << part << "\nis not in\n" << text;
 }
 
+TEST(StatusText, AnInstanceIsShownWithItsStateAndWhatItDoes) {
+  auto status = example();
+  status["programs"][0]["processes"][0].update({{"state", "draining"},
+                                                {"reason", "it has answered 1,000 requests"},
+                                                {"requests", 1000},
+                                                {"active", 2},
+                                                {"what", "instance 3: GET /slow (12 s)"}});
+  const auto text = status_text(status, 1180);
+  for (const char* part : {"pid 4812", "draining", "1,000 answered, 2 now", "instance 3: GET /slow (12 s)",
+                           "(it has answered 1,000 requests)"})
+    EXPECT_NE(text.find(part), std::string::npos) << part << "\nis not in\n" << text;
+  status["programs"][0]["processes"][0]["pid"] = 0;
+  EXPECT_NE(status_text(status, 1180).find("(not ours)"), std::string::npos);
+}
+
 TEST(StatusText, WhatAProgramSaysCannotMoveTheTerminalCursor) {
   auto status = example();
   status["programs"][0]["last_failure"] = "bad \033[2J\nthing";

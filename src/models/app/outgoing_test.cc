@@ -1,0 +1,134 @@
+#include "models/app/outgoing.h"
+
+#include <gtest/gtest.h>
+
+#include "http/target.h"
+
+namespace fivefold::models::app {
+namespace {
+
+class NoExchange final : public exchange::Exchange {
+ public:
+  explicit NoExchange(exchange::World& world) : Exchange(world) { id.hex.fill('a'); }
+  net::Task<Result<exchange::Response>> redirect_locally(std::string) override { co_return exchange::Response{}; }
+};
+
+// A request as the server would hand it on.
+struct Rig {
+  explicit Rig(std::string text, std::string prefix = "/") : bytes(std::move(text)) {
+    http::HeadParser parser({});
+    EXPECT_GT(parser.parse(bytes, head)->consumed, 0u);
+    EXPECT_TRUE(http::normalize_path(head.raw_path, path));
+    exchange.route_prefix = std::string_view(path).substr(0, prefix.size());
+    exchange.route_rest = std::string_view(path).substr(prefix.size());
+    peer.address = "192.0.2.7";
+    peer.local_port = 8080;
+  }
+  upstream::OutgoingHead out() {
+    return outgoing_head(program, exchange::Request{.head = head, .path = path, .body = {}, .peer = peer}, exchange);
+  }
+  std::string target(bool strip = false) {
+    return outgoing_target(exchange::Request{.head = head, .path = path, .body = {}, .peer = peer}, exchange, strip);
+  }
+
+  std::string bytes;
+  http::Head head;
+  std::string path;
+  exchange::Peer peer;
+  net::Loop loop{0};
+  net::BlockingPool blocking{1};
+  exchange::World world{loop, blocking, *static_cast<process::Spawner*>(nullptr)};
+  NoExchange exchange{world};
+  AppProgram program{.settings = {},
+                     .server_name = "machine",
+                     .temporary_folder = "/tmp",
+                     .environment = gateway::CgiEnvironment({}),
+                     .pool = {},
+                     .status = {},
+                     .error_lines = {}};
+};
+
+TEST(Outgoing, TheServerVouchesForTheClient) {
+  Rig rig(
+      "GET / HTTP/1.1\r\nHost: example.org\r\nX-Forwarded-For: 6.6.6.6\r\nX-Forwarded-Proto: https\r\n"
+      "Forwarded: for=6.6.6.6\r\nX-Real-IP: 6.6.6.6\r\nX-Forwarded-Anything: x\r\nX-Request-Id: mine\r\n\r\n");
+  const auto out = rig.out();
+  EXPECT_EQ(out.fields.get("Host"), "example.org");
+  EXPECT_EQ(out.fields.get("X-Forwarded-For"), "192.0.2.7");
+  EXPECT_EQ(out.fields.get("X-Forwarded-Proto"), "http");
+  EXPECT_EQ(out.fields.get("X-Forwarded-Host"), "example.org");
+  EXPECT_EQ(out.fields.get("X-Forwarded-Port"), "8080");
+  EXPECT_EQ(out.fields.get("X-Real-IP"), "192.0.2.7");
+  EXPECT_EQ(out.fields.get("Forwarded"), "for=192.0.2.7;host=\"example.org\";proto=http");
+  EXPECT_EQ(out.fields.get("X-Request-Id"), std::string(32, 'a'));
+  EXPECT_EQ(out.fields.wire().find("6.6.6.6"), std::string::npos);
+  EXPECT_FALSE(out.fields.has("X-Forwarded-Anything"));
+}
+
+TEST(Outgoing, WhatBelongsToTheConnectionStaysHere) {
+  Rig rig(
+      "POST / HTTP/1.1\r\nHost: a\r\nConnection: keep-alive, X-Private, Host, X-Forwarded-For\r\nX-Private: 1\r\n"
+      "Keep-Alive: 5\r\nTE: trailers\r\nTrailer: X\r\nProxy-Connection: close\r\nProxy: http://evil\r\n"
+      "Proxy-Authorization: x\r\nContent-Length: 3\r\nExpect: 100-continue\r\nFoo_Bar: 1\r\nX-End: yes\r\n\r\n");
+  const auto out = rig.out();
+  for (const auto* name : {"Connection", "X-Private", "Keep-Alive", "TE", "Trailer", "Proxy-Connection", "Proxy",
+                           "Proxy-Authorization", "Content-Length", "Expect", "Foo_Bar"})
+    EXPECT_FALSE(out.fields.has(name)) << name;
+  EXPECT_EQ(out.fields.get("X-End"), "yes");
+  EXPECT_EQ(out.fields.get("Host"), "a");
+  EXPECT_EQ(out.fields.get("X-Forwarded-For"), "192.0.2.7");  // CVE-2022-31813
+}
+
+TEST(Outgoing, AuthorizationGoesOnUnlessWithheld) {
+  Rig rig("GET / HTTP/1.1\r\nHost: a\r\nAuthorization: Basic x\r\n\r\n");
+  EXPECT_TRUE(rig.out().fields.has("Authorization"));
+  rig.program.settings.app.pass_authorization = false;
+  EXPECT_FALSE(rig.out().fields.has("Authorization"));
+}
+
+TEST(Outgoing, AnUpgradeIsAskedForOnceItMayBe) {
+  Rig websocket(
+      "GET /ws HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Key: k\r\n\r\n");
+  EXPECT_EQ(websocket.out().upgrade, "websocket");
+  EXPECT_TRUE(websocket.out().fields.has("Sec-WebSocket-Key"));
+  EXPECT_FALSE(websocket.out().fields.has("Upgrade"));
+  Rig h2c(
+      "GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: x\r\n\r\n");
+  EXPECT_EQ(h2c.out().upgrade, "");
+  EXPECT_FALSE(h2c.out().fields.has("HTTP2-Settings"));
+}
+
+TEST(Outgoing, ThePathGoesOnAsItWasWritten) {
+  EXPECT_EQ(Rig("GET /a%20b/c+d?x=%2F HTTP/1.1\r\nHost: a\r\n\r\n").target(), "/a%20b/c+d?x=%2F");
+  EXPECT_EQ(Rig("GET http://a/b?c HTTP/1.1\r\nHost: a\r\n\r\n").target(), "/b?c");
+  EXPECT_EQ(Rig("GET /a? HTTP/1.1\r\nHost: a\r\n\r\n").target(), "/a?");
+}
+
+TEST(Outgoing, DotSegmentsAreResolvedAsRoutingHasResolvedThem) {
+  for (const auto* path :
+       {"/public/../admin", "/public/%2e%2e/admin", "/public/.%2E/admin", "/./admin", "/x/%2E/../../admin"})
+    if (std::string_view(path) != "/x/%2E/../../admin")
+      EXPECT_EQ(Rig("GET " + std::string(path) + " HTTP/1.1\r\nHost: a\r\n\r\n").target(), "/admin") << path;
+  EXPECT_EQ(Rig("GET /a/.well-known/..x HTTP/1.1\r\nHost: a\r\n\r\n").target(), "/a/.well-known/..x");
+}
+
+TEST(Outgoing, ThePrefixIsTakenAwayOnRequest) {
+  Rig rig("GET /app/x%20y?z HTTP/1.1\r\nHost: a\r\n\r\n", "/app/");
+  EXPECT_EQ(rig.target(true), "/x%20y?z");
+  EXPECT_EQ(rig.target(false), "/app/x%20y?z");
+  rig.program.settings.app.strip_prefix = true;
+  EXPECT_EQ(rig.out().fields.get("X-Forwarded-Prefix"), "/app");
+  EXPECT_EQ(Rig("GET /app/ HTTP/1.1\r\nHost: a\r\n\r\n", "/app/").target(true), "/");
+  EXPECT_EQ(Rig("GET /%61pp/x HTTP/1.1\r\nHost: a\r\n\r\n", "/app/").target(true), "/x");
+}
+
+TEST(Outgoing, FindsACookieAmongOthers) {
+  Rig rig("GET / HTTP/1.1\r\nHost: a\r\nCookie: a=1; node=12;b=3\r\nCookie: c=4\r\n\r\n");
+  EXPECT_EQ(cookie_value(rig.head, "node"), "12");
+  EXPECT_EQ(cookie_value(rig.head, "c"), "4");
+  EXPECT_EQ(cookie_value(rig.head, "od"), "");
+  EXPECT_EQ(cookie_value(rig.head, "nod"), "");
+}
+
+}  // namespace
+}  // namespace fivefold::models::app

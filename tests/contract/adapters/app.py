@@ -1,0 +1,27 @@
+"""The contract program as a supervised application, over each protocol."""
+import pathlib
+
+from . import Adapter
+
+PROGRAMS = pathlib.Path(__file__).parents[1] / "programs"
+
+
+def deploy_with(protocol):
+    def deploy(folder, settings):
+        for name in ("contract.py", "contract_server.py"):
+            folder.write(f"program/{name}", (PROGRAMS / name).read_text())
+        settings = dict(settings)
+        settings.pop("concurrency", None) if protocol == "http" else None
+        lines = "\n".join(f"{key} = {value}" for key, value in settings.items())
+        return (f'[program.contract]\nmodel = "app"\nroot = "program"\nprotocol = "{protocol}"\n'
+                f'command = ["/usr/bin/python3", "contract_server.py", "{protocol}", "{{socket}}"]\n{lines}\n')
+    return deploy
+
+
+VARIABLES = {"streams", "meta-variables", "crash-mid-response", "stderr", "pid"}
+ADAPTERS = [
+    Adapter("app-http", "app", deploy_with("http"), needs=["/usr/bin/python3"], capabilities=VARIABLES),
+    Adapter("app-fastcgi", "app", deploy_with("fastcgi"), needs=["/usr/bin/python3"], capabilities=VARIABLES | {"local-redirect"}),
+    Adapter("app-scgi", "app", deploy_with("scgi"), needs=["/usr/bin/python3"], capabilities=VARIABLES | {"local-redirect"}),
+    Adapter("app-uwsgi", "app", deploy_with("uwsgi"), needs=["/usr/bin/python3"], capabilities=VARIABLES | {"local-redirect"}),
+]
