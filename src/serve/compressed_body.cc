@@ -43,6 +43,16 @@ CompressedBody::CompressedBody(exchange::Body inner, std::unique_ptr<Compressor>
 
 CompressedBody::~CompressedBody() { count_->give_back(); }
 
+void CompressedBody::keep_trailers() {
+  const auto* source = inner_.as_stream();
+  const auto* trailers = source != nullptr ? source->trailers() : nullptr;
+  if (trailers == nullptr) return;
+  trailers_ = *trailers;
+  for (const auto name : {"Content-Digest", "Repr-Digest", "Digest", "Content-MD5", "ETag"}) trailers_.remove(name);
+}
+
+const http::Headers* CompressedBody::trailers() const { return trailers_.empty() ? nullptr : &trailers_; }
+
 net::Task<Result<exchange::Chunk>> CompressedBody::next() {
   output_.clear();
   while (output_.empty() && !finished_) {
@@ -55,6 +65,7 @@ net::Task<Result<exchange::Chunk>> CompressedBody::next() {
       if (!chunk) co_return std::unexpected(std::move(chunk.error()));
       input_ = *chunk;
       finished_ = input_.empty();
+      if (finished_) keep_trailers();
     }
     const auto piece = input_.substr(0, kPiece);
     input_.remove_prefix(piece.size());

@@ -34,9 +34,13 @@ class CompressedBody final : public exchange::BodySource {
                  std::shared_ptr<CompressorCount> count, net::Loop& loop);
   ~CompressedBody() override;
   net::Task<Result<exchange::Chunk>> next() override;
+  // Those of the inner body, without what was said of its bytes as they were before (RFC 9530).
+  const http::Headers* trailers() const override;
 
  private:
+  void keep_trailers();
   exchange::Body inner_;
+  http::Headers trailers_;
   std::unique_ptr<Compressor> compressor_;
   bool flush_chunks_;
   std::shared_ptr<CompressorCount> count_;

@@ -1,5 +1,7 @@
 #include "serve/exchange_state.h"
 
+#include "http/response_head.h"
+
 namespace fivefold::serve {
 namespace {
 
@@ -38,7 +40,15 @@ net::Task<Result<exchange::Response>> ExchangeState::redirect_locally(std::strin
   co_return co_await resolution->handler->handle(std::move(request), *this);
 }
 
+net::Task<void> ExchangeState::send_interim(int status, http::Headers headers) {
+  if (interim == nullptr || head.minor_version == 0 || status < 102 || status > 199) co_return;
+  std::string bytes;
+  http::append_response_head({.status = status, .headers = &headers, .framing = {http::Framing::Kind::none}}, bytes);
+  interim->may_send(bytes);
+}
+
 void ExchangeState::clear() {
+  interim = nullptr;
   redirected.clear();
   peer = nullptr;
   client = {};

@@ -6,6 +6,7 @@
 
 #include "exchange/exchange.h"
 #include "http/head.h"
+#include "serve/interim_writer.h"
 #include "serve/loop_state.h"
 #include "serve/resolve.h"
 
@@ -20,7 +21,8 @@ struct ExchangeState final : exchange::Exchange {
   const exchange::Peer* peer = nullptr;  // whom the request is handled for: the connection's, or `client` below
   exchange::Peer client;                 // behind the proxies that we trust
   std::shared_ptr<const LoopSite> site;
-  std::string output;  // the response's head, and small bodies behind it
+  InterimWriter* interim = nullptr;  // while the request is answered
+  std::string output;                // the response's head, and small bodies behind it
 
   // A local redirect's own head and path; kept until the exchange ends because the first response may still refer to
   // it.
@@ -32,6 +34,7 @@ struct ExchangeState final : exchange::Exchange {
   std::vector<std::unique_ptr<Redirected>> redirected;
 
   net::Task<Result<exchange::Response>> redirect_locally(std::string target) override;
+  net::Task<void> send_interim(int status, http::Headers headers) override;
   void clear();  // for the next request
 };
 

@@ -7,6 +7,7 @@
 #include "serve/forwarded.h"
 #include "serve/proxy_protocol.h"
 #include "serve/response_headers.h"
+#include "serve/trailers.h"
 
 namespace fivefold::serve {
 namespace {
@@ -153,8 +154,10 @@ net::Task<void> Http1Session::respond_to_request(bool& go_on) {
   const config::Route* route = resolution ? resolution->route : nullptr;
   exchange.route = route;
   const std::uint64_t body_limit = route && route->body_limit ? *route->body_limit : server.limits.body;
-  BodyReader body(stream_, exchange.head, {body_limit, server.timeouts.body, server.min_rate, server.min_rate_grace},
-                  client_left_);
+  InterimWriter interim(stream_, server.timeouts.send);
+  exchange.interim = &interim;
+  BodyReader body(stream_, interim, exchange.head,
+                  {body_limit, server.timeouts.body, server.min_rate, server.min_rate_grace}, client_left_);
 
   Result<exchange::Response> result;
   bool client_gone = false;
@@ -180,6 +183,10 @@ net::Task<void> Http1Session::respond_to_request(bool& go_on) {
       result = fail(Code::internal, "the server has a fault");
     }
   }
+  if (result && result->status < 200) {
+    if (auto may = may_switch_protocols(*result, body); !may) result = std::unexpected(std::move(may.error()));
+  }
+  exchange.output = interim.close();  // the rest of an interim response that has begun to leave
 
   AccessEntry entry{.client = peer.address,
                     .user = exchange.user,
@@ -193,8 +200,13 @@ net::Task<void> Http1Session::respond_to_request(bool& go_on) {
   client_gone = client_gone || (!result && status_of(result.error().code) == 0);
   if (client_gone) {
     entry.status = kClientClosedRequest;
-    cut_ = true;
-    stream_.set_reset_on_close();
+    break_off();
+  } else if (result && result->status == 101) {
+    loop_.counters.requests_active.fetch_sub(1, std::memory_order_relaxed);
+    co_await switch_protocols(*result, entry, began);
+    result->tunnel.reset();
+    exchange.clear();
+    co_return;
   } else {
     const bool keep_alive = may_keep_alive(body, result);
     const bool head_only = exchange.head.method == http::Method::head;
@@ -205,7 +217,7 @@ net::Task<void> Http1Session::respond_to_request(bool& go_on) {
       if (result->status >= 500) log_failure(error, result->status);
     }
     const bool sent = co_await send_response(*result, body, keep_alive, head_only, entry);
-    result->body = {};  // ends the work behind it, while the request is still there
+    result->body = {};  // ends the work behind it, also what still reads the request, while the request is there
     go_on = sent && keep_alive && !closes_after_;
     if (!sent) {
       entry.cut = true;
@@ -218,6 +230,12 @@ net::Task<void> Http1Session::respond_to_request(bool& go_on) {
   loop_.counters.requests_active.fetch_sub(1, std::memory_order_relaxed);
   log(entry, began);
   exchange.clear();
+}
+
+// The client must not take what it has for the whole.
+void Http1Session::break_off() {
+  cut_ = true;
+  stream_.set_reset_on_close();
 }
 
 bool Http1Session::may_keep_alive(const BodyReader& body, const Result<exchange::Response>& result) const {
@@ -285,8 +303,10 @@ net::Task<bool> Http1Session::send_response(exchange::Response& response, BodyRe
   } else {
     body.watch_from_now();
     try {
-      sent = co_await writer.send_stream(exchange.output, response.body, framing.kind == http::Framing::Kind::chunked,
-                                         length, client_left_);
+      const bool chunked = framing.kind == http::Framing::Kind::chunked;
+      const ResponseWriter::Streaming how{
+          .chunked = chunked, .trailers = chunked && accepts_trailers(exchange.head), .length = length};
+      sent = co_await writer.send_stream(exchange.output, response.body, how, client_left_);
     } catch (const std::exception& bug) {
       loop_.log.error("bug: an exception reached the server while {} was sent: {}", printable(exchange.path),
                       bug.what());
@@ -296,9 +316,7 @@ net::Task<bool> Http1Session::send_response(exchange::Response& response, BodyRe
   entry.bytes = writer.sent() > head_size ? writer.sent() - head_size : 0;
   count(loop_.counters.bytes_sent, writer.sent());
   if (sent) co_return true;
-  // Cut short: the client must not take what it has for the whole.
-  cut_ = true;
-  stream_.set_reset_on_close();
+  break_off();
   if (sent.error().code == Code::timed_out) count(loop_.counters.timeouts);
   if (sent.error().code != Code::closed && sent.error().code != Code::timed_out)
     log_failure(sent.error(), response.status);
@@ -386,11 +404,13 @@ void Http1Session::log(AccessEntry& entry, net::TimePoint began) {
   entry.duration = std::chrono::duration_cast<std::chrono::microseconds>(took);
   auto& counters = loop_.counters;
   count(counters.responses[static_cast<std::size_t>(std::clamp(entry.status / 100, 0, 5))]);
-  const double seconds = std::chrono::duration<double>(took).count();
-  std::size_t bucket = 0;
-  while (bucket < kDurationBuckets.size() && seconds > kDurationBuckets[bucket]) ++bucket;
-  count(counters.duration_buckets[bucket]);
-  count(counters.duration_sum_us, static_cast<std::uint64_t>(entry.duration.count()));
+  if (entry.status != 101) {  // how long a tunnel was open says nothing about how fast requests are answered
+    const double seconds = std::chrono::duration<double>(took).count();
+    std::size_t bucket = 0;
+    while (bucket < kDurationBuckets.size() && seconds > kDurationBuckets[bucket]) ++bucket;
+    count(counters.duration_buckets[bucket]);
+    count(counters.duration_sum_us, static_cast<std::uint64_t>(entry.duration.count()));
+  }
   if (!loop_.access_log) return;
   if (!entry.method.empty()) {
     entry.referer = state_->head.field("referer").value_or(std::string_view());

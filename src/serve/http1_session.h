@@ -41,10 +41,13 @@ class Http1Session {
   net::Task<void> respond_to_request(bool& go_on);
   net::Task<bool> send_response(exchange::Response& response, BodyReader& body, bool keep_alive, bool head_only,
                                 AccessEntry& entry);
+  Result<void> may_switch_protocols(const exchange::Response& response, const BodyReader& body) const;
+  net::Task<void> switch_protocols(exchange::Response& response, AccessEntry entry, net::TimePoint began);
   net::Task<void> refuse(Error error);
   net::Task<bool> discard_rest(BodyReader& body);
   net::Task<void> linger(std::chrono::milliseconds at_most);
   bool may_keep_alive(const BodyReader& body, const Result<exchange::Response>& result) const;
+  void break_off();
   const config::Server& settings() const { return loop_.site->site->config().server; }
   void log(AccessEntry& entry, net::TimePoint began);
   void log_failure(const Error& error, int status);

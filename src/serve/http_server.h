@@ -25,7 +25,9 @@ struct Counters {
   std::atomic<std::uint64_t> connections_open{0};
   std::atomic<std::uint64_t> connections_idle{0};
   std::atomic<std::uint64_t> requests{0};
-  std::atomic<std::uint64_t> requests_active{0};
+  std::atomic<std::uint64_t> requests_active{0};  // tunnels are not among them
+  std::atomic<std::uint64_t> tunnels{0};          // connections that were upgraded
+  std::atomic<std::uint64_t> tunnels_open{0};
   std::array<std::atomic<std::uint64_t>, 6> responses{};  // by status class: [2] is 2xx
   std::atomic<std::uint64_t> bytes_received{0};
   std::atomic<std::uint64_t> bytes_sent{0};

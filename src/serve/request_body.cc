@@ -3,6 +3,18 @@
 namespace fivefold::serve {
 namespace {
 
+constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
+
+// A read ends the watch. However it ends, by bytes, by an error or by being let go of, it is taken up again.
+struct WatchAgain {
+  net::Stream& stream;
+  net::StopSource& watch;
+  const bool& watching;
+  ~WatchAgain() {
+    if (watching) stream.watch_close(watch);
+  }
+};
+
 class ConnectionBody final : public exchange::BodySource {
  public:
   explicit ConnectionBody(BodyReader& reader) : reader_(reader) {}
@@ -15,8 +27,10 @@ class ConnectionBody final : public exchange::BodySource {
 
 }  // namespace
 
-BodyReader::BodyReader(net::Stream& stream, const http::Head& head, Limits limits, net::StopSource& watch)
+BodyReader::BodyReader(net::Stream& stream, InterimWriter& interim, const http::Head& head, Limits limits,
+                       net::StopSource& watch)
     : stream_(stream),
+      interim_(interim),
       limits_(limits),
       watch_(watch),
       chunked_(head.chunked),
@@ -33,10 +47,6 @@ void BodyReader::release() {
   handed_out_ = 0;
 }
 
-net::Task<Result<void>> BodyReader::send_continue() {
-  return stream_.write_all("HTTP/1.1 100 Continue\r\n\r\n", limits_.silence);
-}
-
 Result<void> BodyReader::check_rate() const {
   const auto elapsed = stream_.loop().now() - began_;
   if (limits_.min_rate == 0 || elapsed < limits_.grace) return {};
@@ -50,10 +60,7 @@ net::Task<Result<exchange::Chunk>> BodyReader::next() {
   if (!started_) {
     started_ = true;
     began_ = stream_.loop().now();
-    if (expect_continue_ && !finished_ && stream_.buffered().empty()) {
-      auto sent = co_await send_continue();
-      if (!sent) co_return std::unexpected(std::move(sent.error()));
-    }
+    if (expect_continue_ && !finished_ && stream_.buffered().empty()) interim_.must_send(kContinue);
   }
   while (!finished_) {
     const std::string_view bytes = stream_.buffered();
@@ -80,13 +87,13 @@ net::Task<Result<exchange::Chunk>> BodyReader::next() {
       stream_.consume(step->consumed);
       if (step->consumed > 0 || finished_) continue;
     }
+    const WatchAgain watch_again{stream_, watch_, watching_};
     auto got = co_await stream_.fill(stream_.loop().now() + limits_.silence);
     if (!got && got.error().code == Code::timed_out)
       co_return fail(Code::request_timeout, "the request body did not come in time");
     if (!got) co_return std::unexpected(std::move(got.error()));
     if (*got == 0) co_return fail(Code::closed, "the client closed the connection before the end of the request body");
     if (auto rate = check_rate(); !rate) co_return std::unexpected(std::move(rate.error()));
-    if (watching_) stream_.watch_close(watch_);
   }
   co_return exchange::Chunk{};
 }

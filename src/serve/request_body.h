@@ -9,6 +9,7 @@
 #include "http/chunked.h"
 #include "http/head.h"
 #include "net/stream.h"
+#include "serve/interim_writer.h"
 
 namespace fivefold::serve {
 
@@ -22,8 +23,10 @@ class BodyReader {
     std::chrono::milliseconds grace{10000};
   };
 
-  // `watch` is armed again after each read, so that a client that leaves is noticed between reads.
-  BodyReader(net::Stream& stream, const http::Head& head, Limits limits, net::StopSource& watch);
+  // `watch` is armed again after each read, and when a read is let go of, so that a client that leaves is noticed
+  // between reads. All of it outlives this.
+  BodyReader(net::Stream& stream, InterimWriter& interim, const http::Head& head, Limits limits,
+             net::StopSource& watch);
   net::Task<Result<exchange::Chunk>> next();
   // A body for the request, which hands out what this reads. Not to be used after the exchange.
   exchange::Body body();
@@ -38,9 +41,9 @@ class BodyReader {
   void release();
 
  private:
-  net::Task<Result<void>> send_continue();
   Result<void> check_rate() const;
   net::Stream& stream_;
+  InterimWriter& interim_;
   Limits limits_;
   net::StopSource& watch_;
   http::ChunkedDecoder decoder_;

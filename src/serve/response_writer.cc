@@ -7,6 +7,7 @@
 #include <cerrno>
 
 #include "http/chunked.h"
+#include "serve/trailers.h"
 
 namespace fivefold::serve {
 namespace {
@@ -134,9 +135,10 @@ net::Task<Result<void>> ResponseWriter::send_file(std::string_view head, exchang
   co_return Result<void>{};
 }
 
-net::Task<Result<void>> ResponseWriter::send_stream(std::string_view head, exchange::Body& body, bool chunked,
-                                                    std::optional<std::uint64_t> length, net::StopSource& stop) {
+net::Task<Result<void>> ResponseWriter::send_stream(std::string_view head, exchange::Body& body, Streaming how,
+                                                    net::StopSource& stop) {
   std::string_view unsent_head = head;
+  const auto length = how.length;
   std::uint64_t left = length.value_or(0);
   net::Stream& stream = stream_;
   net::StopSource* watcher = &stop;
@@ -161,10 +163,13 @@ net::Task<Result<void>> ResponseWriter::send_stream(std::string_view head, excha
     left -= length ? chunk->size() : 0;
     Parts parts;
     parts.add(unsent_head);
-    const std::string prefix = chunked && !end ? http::chunk_prefix(chunk->size()) : std::string();
-    if (chunked && end) {
-      parts.add(http::kLastChunk);
-    } else if (chunked) {
+    std::string prefix;
+    if (how.chunked && !end) prefix = http::chunk_prefix(chunk->size());
+    if (how.chunked && end) {
+      const auto* trailers = how.trailers ? body.as_stream()->trailers() : nullptr;
+      if (trailers != nullptr) prefix = last_chunk_with(*trailers);
+      parts.add(trailers != nullptr ? std::string_view(prefix) : http::kLastChunk);
+    } else if (how.chunked) {
       parts.add(prefix);
       parts.add(*chunk);
       parts.add(http::kChunkEnd);

@@ -33,9 +33,15 @@ class ResponseWriter {
 
   // Pulls the body to its end. `chunked` frames it; otherwise it goes as it is, and a source that ends early, or has
   // more to say than `length`, is an error. A failing source is Code::program_failed or its own: the connection must be
-  // reset then. `stop` is requested when the client leaves while the source is waited for; Code::closed then.
-  net::Task<Result<void>> send_stream(std::string_view head, exchange::Body& body, bool chunked,
-                                      std::optional<std::uint64_t> length, net::StopSource& stop);
+  // reset then. `trailers`: the source's trailer fields go out behind the last chunk. `stop` is requested when the
+  // client leaves while the source is waited for; Code::closed then.
+  struct Streaming {
+    bool chunked = false;
+    bool trailers = false;
+    std::optional<std::uint64_t> length = {};
+  };
+  net::Task<Result<void>> send_stream(std::string_view head, exchange::Body& body, Streaming how,
+                                      net::StopSource& stop);
 
   std::uint64_t sent() const { return sent_; }  // bytes of all kinds that the kernel took
 
