@@ -1,7 +1,10 @@
 #pragma once
 // What `fivefold serve DIR` makes of a folder without a configuration: the configuration it would have, as TOML text.
+#include <optional>
 #include <string>
 #include <vector>
+
+#include "config/application_start.h"
 
 namespace fivefold::config {
 
@@ -19,9 +22,12 @@ struct Folder {
   std::vector<Found> found;
 };
 
-// Reads `directory` (absolute), `listen` are --listen values, empty for the default.
-// Kinds whose model this build does not have are reported in `missing` and not routed; their source is never sent as a
-// file.
-Folder read_folder(const std::string& directory, const std::vector<std::string>& listen);
+// Reads `directory` (absolute), `listen` are --listen values, empty for the default. `tools` says where programs are
+// looked for; left out: where the system has them, and then along this process's own PATH.
+// An application that is complete is mounted at its folder and started with the first request, one at the top at once.
+// What cannot run, or needs a model that this build does not have, is reported in `missing` and not routed; its source
+// is never sent as a file.
+Folder read_folder(const std::string& directory, const std::vector<std::string>& listen,
+                   const std::optional<ToolPath>& tools = std::nullopt);
 
 }  // namespace fivefold::config

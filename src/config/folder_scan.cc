@@ -3,9 +3,6 @@
 #include <algorithm>
 #include <array>
 #include <filesystem>
-#include <fstream>
-#include <nlohmann/json.hpp>
-#include <optional>
 
 #include "base/text.h"
 
@@ -14,10 +11,9 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::size_t kLargestPackageJson = 1024 * 1024;
-
 std::string joined(const std::string& folder, const std::string& name) {
-  return folder.empty() ? name : folder + "/" + name;
+  if (folder.empty() || name.empty()) return folder + name;
+  return folder + "/" + name;
 }
 
 std::string suffix_of(const std::string& name) {
@@ -29,37 +25,6 @@ bool is_php(std::string_view lower) {
   constexpr std::array<std::string_view, 10> kSuffixes = {".php",  ".phtml", ".pht",  ".phps", ".php3",
                                                           ".php4", ".php5",  ".php7", ".php8", ".phar"};
   return std::ranges::find(kSuffixes, lower) != kSuffixes.end();
-}
-
-bool has_start_script(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  std::string text(kLargestPackageJson, '\0');
-  file.read(text.data(), static_cast<std::streamsize>(text.size()));
-  text.resize(static_cast<std::size_t>(file.gcount()));
-  const auto json = nlohmann::json::parse(text, nullptr, false);
-  if (!json.is_object() || !json.contains("scripts")) return false;
-  const auto& scripts = json["scripts"];
-  return scripts.is_object() && scripts.contains("start") && scripts["start"].is_string();
-}
-
-std::optional<ApplicationFolder> application_in(const std::string& directory, const std::string& folder,
-                                                const std::vector<fs::directory_entry>& entries) {
-  constexpr std::array<std::pair<std::string_view, std::string_view>, 5> kSigns = {
-      {{"wsgi.py", "a Python (WSGI) application"},
-       {"asgi.py", "a Python (ASGI) application"},
-       {"app.psgi", "a Perl (PSGI) application"},
-       {"config.ru", "a Ruby (Rack) application"},
-       {"server.js", "a Node.js application"}}};
-  std::error_code why;
-  for (const auto& entry : entries) {
-    if (!entry.is_regular_file(why)) continue;
-    const auto name = entry.path().filename().string();
-    for (const auto& [sign, kind] : kSigns)
-      if (name == sign) return ApplicationFolder{folder, name, std::string(kind)};
-    if (name == "package.json" && has_start_script(joined(directory, joined(folder, name))))
-      return ApplicationFolder{folder, name, "a Node.js application"};
-  }
-  return std::nullopt;
 }
 
 class Scan {
@@ -101,7 +66,9 @@ class Scan {
     }
     const auto entries = entries_of(folder);
     if (place == Place::outside) {
-      if (auto application = application_in(directory_, folder, entries)) {
+      std::vector<std::string> names;
+      for (const auto& entry : entries) names.push_back(entry.path().filename().string());
+      if (auto application = application_in(joined(directory_, folder), folder, names)) {
         result_.applications.push_back(std::move(*application));
         // An application in a folder has it whole. One at the top leaves the places of programs to them.
         if (!folder.empty()) return;
@@ -132,6 +99,11 @@ class Scan {
       result_.complete = false;
       return;
     }
+    std::error_code why;
+    if (fs::exists(joined(directory_, path) + "/pyvenv.cfg", why)) {
+      result_.environments.push_back(path);
+      return;
+    }
     if (place != Place::cgi_bin && name == "cgi-bin") {
       result_.cgi_folders.push_back(path);
       return visit(path, depth + 1, Place::cgi_bin);
@@ -152,7 +124,7 @@ class Scan {
     } else if (is_php(lower)) {
       ++result_.php[suffix];
     } else if (lower == ".war") {
-      result_.wars.push_back(path);
+      if (place == Place::outside) result_.wars.push_back(path);
       result_.war_suffixes.insert(suffix);
     } else if (place == Place::outside) {
       ++result_.files;

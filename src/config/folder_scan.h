@@ -6,18 +6,13 @@
 #include <string>
 #include <vector>
 
+#include "config/application_folder.h"
+
 namespace fivefold::config {
 
 inline constexpr std::size_t kMostScanned =
     100'000;  // entries looked at; what lies beyond is not listed, but guarded all the same
 inline constexpr int kDeepestScan = 32;
-
-// An application's folder: its sources lie beside what it serves.
-struct ApplicationFolder {
-  std::string path;  // relative to the scanned folder; empty for itself
-  std::string sign;  // the file that says so: "wsgi.py"
-  std::string kind;  // "a Python (WSGI) application"
-};
 
 struct FolderScan {
   std::vector<std::string> cgi_folders;    // relative paths of every folder named cgi-bin, outermost first
@@ -25,10 +20,11 @@ struct FolderScan {
   std::vector<std::string> cgi_files;      // *.cgi elsewhere
   std::set<std::string> cgi_suffixes;      // as they are spelt: ".cgi", ".CGI"
   std::map<std::string, std::size_t> php;  // files by suffix as spelt: ".php", ".PHP", ".phtml"
-  std::vector<std::string> wars;           // *.war
+  std::vector<std::string> wars;           // *.war outside applications
   std::set<std::string> war_suffixes;
   std::vector<std::string> functions;           // NAME of functions/NAME/
   std::vector<ApplicationFolder> applications;  // not descended into
+  std::vector<std::string> environments;        // virtual environments of Python: not descended into, and not sent
   std::size_t files = 0;                        // everything else that would be sent
   bool complete = true;                         // false: kMostScanned or kDeepestScan was met
 };

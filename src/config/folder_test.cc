@@ -13,8 +13,12 @@ namespace {
 using ::testing::HasSubstr;
 
 // What the folder becomes, checked as any configuration would be.
+// No tools are found, whatever this machine has.
+const ToolPath kNoTools{.usual = "/nowhere"};
+Folder looked_at(const TemporaryFolder& folder) { return read_folder(folder.path(), {}, kNoTools); }
+
 Config read(const TemporaryFolder& folder, const std::vector<std::string>& listen = {}) {
-  const auto text = read_folder(folder.path(), listen).toml;
+  const auto text = read_folder(folder.path(), listen, kNoTools).toml;
   auto loaded = parse(text, "serve", folder.path());
   for (const auto& fault : loaded.faults) ADD_FAILURE() << to_string(fault) << "\n" << text;
   if (!loaded.config) return {};
@@ -52,7 +56,7 @@ TEST(Folder, AnEmptyOneIsServedAsFiles) {
   EXPECT_TRUE(config.routes.back().files.listing);
   EXPECT_EQ(config.routes.back().files.root, folder.path());
   EXPECT_EQ(answer(config, "/index.html"), "files");
-  const auto found = read_folder(folder.path(), {}).found;
+  const auto found = looked_at(folder).found;
   ASSERT_EQ(found.size(), 1u);
   EXPECT_EQ(found[0].what, "0 files");
 }
@@ -83,7 +87,7 @@ TEST(Folder, ProgramsRunAndTheirSourceIsNeverSent) {
   EXPECT_EQ(answer(config, "/deep/er/run.cgi"), folder.path());
   EXPECT_EQ(answer(config, "/deep/er/run.cgi/info"), folder.path());
   EXPECT_EQ(answer(config, "/OLD.CGI"), folder.path());
-  const auto found = read_folder(folder.path(), {}).found;
+  const auto found = looked_at(folder).found;
   const auto* hello = find(found, "cgi-bin/hello.sh (shell)");
   ASSERT_TRUE(hello);
   EXPECT_EQ(hello->route, "/cgi-bin/*");
@@ -109,12 +113,12 @@ TEST(Folder, WhatIsMadeLaterIsGuardedAsWell) {
   EXPECT_EQ(answer(config, "/new.cgi"), folder.path());
 }
 
-TEST(Folder, KindsThatAreNotThereYetAreToldAndNeverSent) {
+TEST(Folder, WhatCannotRunIsToldAndNeverSent) {
   TemporaryFolder folder;
   folder.write("index.html", "x");
   folder.write("blog/index.php", "<?php");
   folder.write("blog/OLD.Php", "<?php");
-  folder.write("shop.war", "PK");
+  folder.write("books.war", "PK");
   folder.write("functions/thumb/app.py", "secret");
   folder.write("shop/wsgi.py", "secret");
   folder.write("a/b/asgi.py", "secret");
@@ -124,36 +128,40 @@ TEST(Folder, KindsThatAreNotThereYetAreToldAndNeverSent) {
   folder.write("started/package.json", R"({"scripts":{"start":"node ."}})");
   folder.write("library/package.json", R"({"scripts":{"test":"node ."}})");
   folder.write("broken/package.json", R"({"scripts":{"start")");
+  folder.write("site/app.js", "button.addEventListener('click', listen)");
   folder.write("node_modules/x/server.js", "x");
+  folder.write("python/pyvenv.cfg", "x");
+  folder.write("python/lib/wsgi.py", "x");
   const auto config = read(folder);
-  for (const auto* path :
-       {"/blog/index.php", "/blog/index.php/x", "/blog/OLD.Php", "/shop.war", "/functions/thumb/app.py",
-        "/shop/settings.py", "/a/b/asgi.py", "/psgi/lib/x.pm", "/rack/x", "/node/server.js", "/started/lib.js"})
+  for (const auto* path : {"/blog/index.php", "/blog/index.php/x", "/blog/OLD.Php", "/books.war",
+                           "/functions/thumb/app.py", "/shop/settings.py", "/a/b/asgi.py", "/psgi/lib/x.pm", "/rack/x",
+                           "/node/server.js", "/started/lib.js", "/python/lib/wsgi.py"})
     EXPECT_EQ(answer(config, path), "deny") << path;
-  for (const auto* path : {"/index.html", "/a/x.html", "/library/x.js", "/broken/x.js"})
+  for (const auto* path : {"/index.html", "/a/x.html", "/library/x.js", "/broken/x.js", "/site/app.js"})
     EXPECT_EQ(answer(config, path), "files") << path;
-  const auto found = read_folder(folder.path(), {}).found;
+  EXPECT_EQ(config.programs.size(), 1u);
+  const auto found = looked_at(folder).found;
   struct Case {
-    const char *what, *model, *route;
+    const char *what, *model, *route, *missing;
   };
-  const Case cases[] = {{"2 PHP files", "module", "*.php"},
-                        {"shop.war", "app", "*.war"},
-                        {"functions/thumb", "function", "/functions/thumb"},
-                        {"shop/wsgi.py (a Python (WSGI)", "app", "/shop/*"},
-                        {"a/b/asgi.py", "app", "/a/b/*"},
-                        {"psgi/app.psgi", "app", "/psgi/*"},
-                        {"rack/config.ru", "app", "/rack/*"},
-                        {"node/server.js", "app", "/node/*"},
-                        {"started/package.json", "app", "/started/*"}};
-  for (const auto& [what, model, route] : cases) {
+  const Case cases[] = {
+      {"2 PHP files", "module", "*.php", "PHP runs as a module, which this version does not have yet"},
+      {"books.war", "app", "/books/*", "there is no java; apt install default-jre-headless"},
+      {"functions/thumb", "function", "/functions/thumb", "functions run on demand"},
+      {"shop/wsgi.py (a Python (WSGI)", "app", "/shop/*", "there is no gunicorn on its PATH; apt install gunicorn"},
+      {"a/b/asgi.py", "app", "/a/b/*", "apt install uvicorn"},
+      {"psgi/app.psgi", "app", "/psgi/*", "apt install starman"},
+      {"rack/config.ru", "app", "/rack/*", "apt install puma"},
+      {"node/server.js", "app", "/node/*", "apt install nodejs"},
+      {"started/package.json", "app", "/started/*", "apt install nodejs"}};
+  for (const auto& [what, model, route, missing] : cases) {
     const auto* one = find(found, what);
     ASSERT_TRUE(one) << what;
     EXPECT_EQ(one->model, model) << what;
     EXPECT_EQ(one->route, route) << what;
+    EXPECT_THAT(one->missing, HasSubstr(missing)) << what;
     EXPECT_THAT(one->missing, HasSubstr("404")) << what;
   }
-  EXPECT_THAT(find(found, "2 PHP files")->missing,
-              HasSubstr("PHP runs as a module, which this version does not have yet"));
 }
 
 TEST(Folder, AnApplicationAtTheTopHasEverything) {
@@ -183,10 +191,16 @@ TEST(Folder, NamesThatNoRouteCanHaveAreGuardedFromAbove) {
   EXPECT_EQ(answer(guarded, "/b.html"), "deny");
 }
 
+TEST(Folder, AFolderOfProgramsMayBeginWithATilde) {
+  TemporaryFolder folder;
+  folder.write("~alice/cgi-bin/a", "#!/bin/sh\n", 0755);
+  EXPECT_EQ(answer(read(folder), "/~alice/cgi-bin/a"), folder / "~alice/cgi-bin");
+}
+
 TEST(Folder, ManyProgramsAreCounted) {
   TemporaryFolder folder;
   for (int i = 0; i < 33; ++i) folder.write("cgi-bin/" + std::to_string(i), "#!/bin/sh\n", 0755);
-  const auto found = read_folder(folder.path(), {}).found;
+  const auto found = looked_at(folder).found;
   EXPECT_EQ(found.size(), 20u + 1u + 1u);
   EXPECT_TRUE(find(found, "and 13 more"));
 }
@@ -195,7 +209,7 @@ TEST(Folder, LinksToFoldersAreNotFollowed) {
   TemporaryFolder folder;
   folder.write("a/x.html", "x");
   std::filesystem::create_directory_symlink(folder.path(), folder / "a/loop");
-  EXPECT_TRUE(find(read_folder(folder.path(), {}).found, "1 file"));
+  EXPECT_TRUE(find(looked_at(folder).found, "1 file"));
 }
 
 }  // namespace
