@@ -11,6 +11,7 @@
 namespace fivefold::gateway {
 
 inline constexpr std::size_t kFastcgiMostContent = 65535;  // of one record
+inline constexpr std::uint16_t kFastcgiId = 1;             // of the one request that is under way on a connection
 
 // BEGIN_REQUEST (responder) and the PARAMS stream, whole. `environment` is what CgiEnvironment::build() gives: each
 // "NAME=value". `keep` asks the application to leave the connection open.
@@ -30,7 +31,8 @@ class FastcgiReader {
     std::string_view error_output;  // of STDERR
     bool ended = false;             // END_REQUEST has come
   };
-  // Consumes up to the end of the next run of data. consumed 0 and not ended: more bytes are needed.
+  // Consumes up to the end of the next run of data, or what there is before it. Call it again with the rest until
+  // nothing is consumed: then more bytes are needed. After the end nothing is consumed.
   Result<Step> read(std::string_view bytes);
   // After `ended`: FCGI_REQUEST_COMPLETE with an application status, or a sentence about the refusal (overloaded,
   // unknown role, cannot multiplex) as Code::program_unavailable or Code::program_failed.
