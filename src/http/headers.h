@@ -51,6 +51,8 @@ class Headers {
   }
 
   const std::string& wire() const { return wire_; }
+  // For who knows about how many bytes are to come.
+  void reserve(std::size_t bytes) { wire_.reserve(bytes); }
 
  private:
   std::string wire_;

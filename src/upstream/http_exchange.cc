@@ -131,7 +131,7 @@ void HttpExchange::read_keep_alive(std::string_view value) {
   });
 }
 
-Result<http::Headers> HttpExchange::end_to_end_fields() {
+Result<http::Headers> HttpExchange::end_to_end_fields(std::size_t head_size) {
   std::string joined;
   std::string_view connection;
   for (const http::Field& field : received().fields) {
@@ -144,6 +144,7 @@ Result<http::Headers> HttpExchange::end_to_end_fields() {
     }
   }
   http::Headers fields;
+  fields.reserve(head_size);
   for (const http::Field& field : received().fields) {
     if (equals_ignoring_case(field.name, "upgrade") && received().status == 101) {
       // What the connection has become is for the client to know.
@@ -188,7 +189,7 @@ Result<void> HttpExchange::take_head(std::size_t size) {
   const http::ReceivedHead& head = received();
   if (head.status == 101)
     if (auto accepted = accept_upgrade(); !accepted) return accepted;
-  auto fields = end_to_end_fields();
+  auto fields = end_to_end_fields(size);
   if (!fields) return std::unexpected(std::move(fields.error()));
   fields_ = std::move(*fields);
   status_ = head.status;
@@ -230,7 +231,7 @@ net::Task<Result<bool>> HttpExchange::receive_head() {
     stream().consume(size);
     co_return false;
   }
-  auto fields = end_to_end_fields();
+  auto fields = end_to_end_fields(size);
   if (!fields) co_return std::unexpected(std::move(fields.error()));
   stream().consume(size);
   co_await call_.exchange.send_interim(status, std::move(*fields));

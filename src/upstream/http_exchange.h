@@ -54,7 +54,7 @@ class HttpExchange final : public exchange::BodySource {
   net::Task<Result<void>> receive_rest();
   Result<void> take_head(std::size_t size);
   Result<void> accept_upgrade() const;
-  Result<http::Headers> end_to_end_fields();
+  Result<http::Headers> end_to_end_fields(std::size_t head_size);
   void read_keep_alive(std::string_view value);
   Result<void> look_for_whole_chunked();
   Result<exchange::Chunk> next_chunked();
