@@ -2,7 +2,6 @@
 import json
 import os
 import shutil
-import signal
 import socket
 import subprocess
 import time
@@ -10,80 +9,22 @@ import time
 import pytest
 
 from harness import processes
+from harness.application import Application, free_port, needs, nobody_listens
 from harness.server import REPOSITORY
 from harness.wire import Connection
 
 NODE = shutil.which("node")
 PRELOAD = REPOSITORY / "workers" / "node" / "preload.cjs"
-pytestmark = pytest.mark.skipif(not NODE, reason="not installed: node")
-
-
-def version():
-    return tuple(int(part) for part in subprocess.run([NODE, "-p", "process.versions.node"], capture_output=True, text=True).stdout.split("."))
-
-
-class Application:
-    """A Node.js program started as the server starts one."""
-
-    def __init__(self, folder, text, name="app.js", environment=None, command=None):
-        self.folder = folder
-        folder.write(name, text)
-        self.socket = str(folder / "socket")
-        self.ready_file = folder / "ready"
-        self.port = free_port()
-        self.log = open(folder / "output.txt", "ab")
-        settings = {"PATH": os.environ["PATH"], "HOME": str(folder.path), "PORT": str(self.port), "FIVEFOLD_SOCKET": self.socket,
-                    "FIVEFOLD_READY_FILE": str(self.ready_file), "NODE_OPTIONS": f"--require {PRELOAD}", **(environment or {})}
-        self.process = subprocess.Popen(command or [NODE, name], cwd=folder.path, env=settings, stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log,
-                                        start_new_session=True)
-
-    @property
-    def output(self):
-        return (self.folder / "output.txt").read_text()
-
-    def _try(self, address):
-        assert self.process.poll() is None, f"ended with {self.process.returncode}: {self.output}"
-        try:
-            return Connection(address)
-        except (FileNotFoundError, ConnectionRefusedError):
-            return None
-
-    def connect(self, address=None):
-        return processes.wait_for(lambda: self._try(address or self.socket), 15, lambda: f"a connection; it said: {self.output}")
-
-    def get(self, target="/", fields=(), address=None):
-        with self.connect(address) as connection:
-            return connection.exchange("GET", target, fields)
-
-    def says(self, text):
-        processes.wait_for(lambda: text in self.output, 10, lambda: f"{text!r} in {self.output}")
-
-    def stop(self):
-        if self.process.poll() is None:
-            self.process.kill()
-        self.process.wait()
-        for pid in processes.descendants(self.process.pid):
-            os.kill(pid, signal.SIGKILL)
-        self.log.close()
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
-def nobody_listens(port):
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) != 0
+pytestmark = needs("node")
 
 
 @pytest.fixture
 def start(folder):
     started = []
 
-    def start(text, *arguments, **keywords):
-        started.append(Application(folder, text, *arguments, **keywords))
+    def start(text, name="app.js", environment=None, command=None):
+        folder.write(name, text)
+        started.append(Application(folder, command or [NODE, name], {"NODE_OPTIONS": f"--require {PRELOAD}", **(environment or {})}))
         return started[-1]
 
     yield start
@@ -155,7 +96,7 @@ def test_a_stale_socket_is_replaced(start, folder):
     with socket.socket(socket.AF_UNIX) as old:
         old.bind(str(folder / "socket"))
     application = start(f"{SERVER}server.listen(3000);\n")
-    processes.wait_for(lambda: application._try(application.socket), 10).close()
+    processes.wait_for(lambda: application.try_to_connect(), 10).close()
     assert application.get().text == "hello /"
 
 
@@ -328,7 +269,6 @@ def test_tls_is_left_alone(start, folder):
     assert not os.path.exists(application.socket) and not nobody_listens(application.port)
 
 
-@pytest.mark.skipif(not NODE or version() < (18,), reason="this test speaks HTTP/2 through node 18 or later")
 def test_http2_without_tls(start, folder):
     application = start("const server = require('http2').createServer((request, response) => response.end('two'));\nserver.listen(3000);\n")
     application.connect().close()
