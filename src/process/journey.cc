@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "base/text.h"
 
 namespace fivefold::process {
@@ -34,6 +36,14 @@ void Journey::step(std::string name, net::TimePoint now, std::string note) {
       {std::move(name), std::chrono::duration_cast<std::chrono::microseconds>(now - start_), std::move(note)});
 }
 
+void Journey::fact(std::string name, std::string value) {
+  const auto same = std::ranges::find(facts_, name, [](const auto& each) { return each.first; });
+  if (same != facts_.end())
+    same->second = std::move(value);
+  else if (facts_.size() < kMaxSteps)
+    facts_.emplace_back(std::move(name), std::move(value));
+}
+
 void Journey::output(std::string_view stderr_bytes) {
   if (stderr_bytes.size() >= kOutputTail) {
     output_.assign(stderr_bytes.substr(stderr_bytes.size() - kOutputTail));
@@ -55,6 +65,7 @@ std::string Journey::as_text() const {
     if (!step.note.empty()) text += " (" + printable(step.note, 1024) + ")";
     text += '\n';
   }
+  for (const auto& [name, value] : facts_) text += "  " + printable(name) + ": " + printable(value, kOutputTail) + "\n";
   if (!failure_.empty()) text += "  failed: " + printable(failure_, kOutputTail) + "\n";
   if (!mend_.empty()) text += "  likely mend: " + printable(mend_, kOutputTail) + "\n";
   if (!output_.empty()) text += "  the program's own output:\n" + printable_lines(output_);
@@ -69,6 +80,12 @@ std::string Journey::as_html() const {
     html += "</li>\n";
   }
   html += "</ol>\n";
+  if (!facts_.empty()) {
+    html += "<dl class=\"facts\">\n";
+    for (const auto& [name, value] : facts_)
+      html += "<dt>" + html_escape(name) + "</dt><dd>" + html_escape(value) + "</dd>\n";
+    html += "</dl>\n";
+  }
   if (!failure_.empty()) html += "<p class=\"failure\">" + html_escape(failure_) + "</p>\n";
   if (!mend_.empty()) html += "<p class=\"mend\">" + html_escape(mend_) + "</p>\n";
   if (!output_.empty()) html += "<pre class=\"output\">" + html_escape(output_) + "</pre>\n";

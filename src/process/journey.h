@@ -3,6 +3,8 @@
 // A page in development and a log entry in production tell it.
 #include <chrono>
 #include <string>
+#include <string_view>
+#include <utility>
 #include <vector>
 
 #include "net/timer.h"
@@ -19,9 +21,12 @@ class Journey {
  public:
   explicit Journey(net::TimePoint start) : start_(start) {}
   void step(std::string name, net::TimePoint now, std::string note = {});
+  // What was started and how: "command", "folder", "user", "environment" (names only), "ended". One of a name.
+  void fact(std::string name, std::string value);
   void output(std::string_view stderr_bytes);  // keeps the last 4 KiB
   void failed(std::string what, std::string mend = {});
   const std::vector<Step>& steps() const { return steps_; }
+  const std::vector<std::pair<std::string, std::string>>& facts() const { return facts_; }
   const std::string& output_tail() const { return output_; }
   const std::string& failure() const { return failure_; }
   const std::string& mend() const { return mend_; }
@@ -31,6 +36,7 @@ class Journey {
  private:
   net::TimePoint start_;
   std::vector<Step> steps_;
+  std::vector<std::pair<std::string, std::string>> facts_;
   std::string output_, failure_, mend_;
 };
 

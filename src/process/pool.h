@@ -41,7 +41,12 @@ struct PoolSettings {
   std::uint32_t start_retries = 5;  // failed starts in a row, or crashes soon after one, before the program is given up
   milliseconds health_interval{0};  // 0: no active checks
   std::uint32_t health_failures = 3;  // in a row, before the instance is replaced (a process) or ejected (an address)
-  std::uint32_t eject_failures = 3;   // failed requests in a row before an instance gets no more for a while
+  std::uint32_t eject_failures = 3;   // failed requests in a row before an instance gets no more for a while; 0: never
+  // Not for operators. The named constants are Pool's own.
+  milliseconds short_life{10'000};       // kShortLife
+  milliseconds first_backoff{100};       // kFirstBackoff
+  milliseconds longest_backoff{30'000};  // kLongestBackoff
+  milliseconds second_chance{60'000};    // kSecondChance
 };
 
 // What a request would like. Views live as long as the lease.
@@ -53,9 +58,12 @@ struct LeaseWish {
 };
 
 class Pool;
-struct Instance;  // pool_state.h
+class PoolHome;    // pool_home.h
+struct PoolState;  // pool_state.h
+struct Instance;   // pool_state.h
 
-// One request's turn on an instance. Given back when it ends. On the loop that took it.
+// One request's turn on an instance. Given back when it ends. On the loop that took it. It may outlive the pool: the
+// address stays, the process behind it does not.
 class Lease {
  public:
   ~Lease();
@@ -69,15 +77,19 @@ class Lease {
   // The instance did not do its work (refused, died, answered nonsense). Counts towards its ejection; a lease that ends
   // without this counts as a success.
   void failed();
+  // A connection to it could not be opened: it gets no request before it has been looked at, and a process of ours that
+  // is reached no more is replaced at once. A later lease() that names it in `not_this` waits for another instance.
+  void unreachable(std::string reason);
   // The instance is stuck or not to be trusted any more: it is replaced. Others on it may finish. With `reason` for the
   // log ("the request GET /x passed its timeout of 30 s").
   void replace(std::string reason);
 
  private:
   friend class Pool;
-  Lease(std::shared_ptr<Pool> pool, std::shared_ptr<Instance> instance, const LeaseWish& wish);
-  std::shared_ptr<Pool> pool_;
-  std::shared_ptr<Instance> instance_;
+  friend struct PoolState;
+  Lease(std::shared_ptr<PoolState> pool, const LeaseWish& wish);
+  std::shared_ptr<PoolState> pool_;
+  std::shared_ptr<Instance> instance_;  // null: not given one yet
   LeaseWish wish_;
   net::TimePoint since_;
   bool failed_ = false;
@@ -85,7 +97,7 @@ class Lease {
   Lease* next_ = nullptr;
 };
 
-class Pool : public std::enable_shared_from_this<Pool> {
+class Pool {
  public:
   static constexpr milliseconds kMemoryLook{1000};
   static constexpr milliseconds kShortLife{
@@ -98,8 +110,10 @@ class Pool : public std::enable_shared_from_this<Pool> {
       16;  // without a cap, this many requests at once on each instance call for one more
   static constexpr std::size_t kFailuresShown = 8;  // failed instances kept for `status`
 
-  // `name` is the program's. `log` outlives the pool. Nothing is started before configure().
+  // `name` is the program's. `home` and `log` outlive the pool. Nothing is started before configure().
   Pool(std::string name, net::Loop& home, Log& log);
+  // At the top of the home loop: ends every instance and leaves nothing running. On another thread the home loop does
+  // so as soon as it comes to it.
   ~Pool();
 
   // ---- any loop ----
@@ -153,7 +167,8 @@ class Pool : public std::enable_shared_from_this<Pool> {
 
   // Replaces every instance, one at a time: the new one becomes ready before the old one drains. When a new one does
   // not become ready, the rest stay as they are and that is the result. A restart during another joins it and begins
-  // anew after it. `reason` is for the log.
+  // anew after it. `reason` is for the log. `done` is called from the top of the loop, with Code::cancelled when the
+  // pool shuts down first; an error's detail is the journey of the start that failed, as text.
   using Done = std::function<void(Result<void>)>;
   void restart(std::string reason, Done done = {});
 
@@ -163,9 +178,8 @@ class Pool : public std::enable_shared_from_this<Pool> {
   void disown_all();
 
  private:
-  friend class Lease;
-  struct State;
-  std::unique_ptr<State> state_;
+  std::shared_ptr<PoolState> state_;
+  std::unique_ptr<PoolHome> home_;
 };
 
 }  // namespace fivefold::process

@@ -31,6 +31,7 @@ struct ScalingPicture {
 struct ScalingDecision {
   std::uint32_t start = 0;
   std::vector<std::size_t> stop;             // indices into idle_since, the longest idle first
+  std::uint32_t surplus = 0;                 // busy ones above the maximum, which get no more requests
   std::optional<net::TimePoint> look_again;  // when the answer may change by time alone
 };
 
