@@ -13,7 +13,7 @@ from harness.application import Application, needs, nobody_listens
 from harness.server import REPOSITORY
 from harness.wire import chunked
 
-LIBRARIES = [f"/usr/share/java/{name}.jar" for name in re.search(r"foreach\(name ([^)]*)\)", (REPOSITORY / "cmake/Workers.cmake").read_text())[1].split()]
+LIBRARIES = [f"/usr/share/java/{name}.jar" for name in re.search(r"foreach\(name ([^)]*)\)", (REPOSITORY / "workers/CMakeLists.txt").read_text())[1].split()]
 SOURCES = REPOSITORY / "tests/programs/applications/servlet"
 pytestmark = needs("javac", "jar", *LIBRARIES)
 
