@@ -41,7 +41,7 @@ class CallOwner {
 // What HTTP sends. CGI-like protocols send `environment` instead.
 struct OutgoingHead {
   std::string_view method;
-  std::string_view target;   // origin form, raw: path and query
+  std::string target;        // origin form, raw: path and query
   http::Headers fields;      // all of them, Host first; without framing and hop-by-hop fields, which are the client's
   std::string upgrade = {};  // the Upgrade value to be asked for; empty: none
 };
