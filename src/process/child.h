@@ -51,7 +51,7 @@ struct KeptProcess {
   std::string keep;
   std::chrono::milliseconds age{0};  // since it was started
   std::unique_ptr<Child> child;      // may have exited already
-  std::vector<UniqueFd> fds;         // copies of SpawnPlan::kept_fds
+  std::vector<UniqueFd> fds;         // copies of SpawnPlan::kept_fds; fewer when this process is out of descriptors
 };
 
 // Starts processes; one per loop. The keeper's spawning helper is behind it, a fake one in tests.
@@ -65,7 +65,7 @@ class Spawner {
 
   // From here on kept processes that nobody owns come to `adopted`, at the top of the loop: those there are, and later
   // those that another server disowns. The latest caller gets them. What nobody has adopted for kUnownedLimit is ended.
-  static constexpr std::chrono::seconds kUnownedLimit{60};
+  static constexpr std::chrono::seconds kUnownedLimit = process::kUnownedLimit;
   using Adopted = std::function<void(KeptProcess)>;
   virtual void adopt(Adopted adopted) { (void)adopted; }
   // Lets a kept process go to whoever adopts, without ending it. `child` was started here or adopted here.

@@ -23,7 +23,13 @@ struct Launch {
   const char* directory = nullptr;
   char* const* argv = nullptr;
   char* const* envp = nullptr;
-  int streams[3] = {-1, -1, -1};  // all at 3 or above
+  int streams[3] = {-1, -1, -1};          // all at 3 or above
+  int extra[SpawnPlan::kMostExtra] = {};  // become 3, 4, ...; all at 3 or above; the new process changes this copy
+  std::size_t extra_count = 0;
+  unsigned umask = 0022;
+  // Not null: where the new process writes its own pid, decimal and with a NUL; room for kPidDigits.
+  static constexpr std::size_t kPidDigits = 12;
+  char* own_pid = nullptr;
   bool switch_user = false;
   uid_t uid = 0;
   gid_t gid = 0;

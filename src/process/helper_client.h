@@ -3,6 +3,7 @@
 // processes.
 #include <cstdint>
 #include <deque>
+#include <span>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -23,6 +24,8 @@ class HelperClient {
 
   // Sends a message, or keeps it until the client reads. False when the client is to be dropped because it does not.
   bool reply(std::string_view message);
+  // Sends a message with descriptors now; false, and nothing is sent, when that cannot be.
+  bool try_send(std::string_view message, std::span<const int> fds);
   // To be called when the socket can be written to again. False when the client is to be dropped.
   bool send_unsent();
 

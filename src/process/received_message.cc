@@ -8,11 +8,6 @@
 #include "process/spawn_protocol.h"
 
 namespace fivefold::process {
-namespace {
-
-constexpr std::size_t kMaxDescriptors = 4;  // that one message may carry
-
-}  // namespace
 
 ReceivedMessage::ReceivedMessage() : buffer_(kMaxMessage, '\0') {}
 

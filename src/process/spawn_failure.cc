@@ -106,6 +106,11 @@ Error spawn_failure(SpawnStep step, int error_number, const SpawnPlan& plan) {
     case SpawnStep::parent:
       error.message = "cannot start " + program + ": the spawning helper ended meanwhile";
       break;
+    case SpawnStep::keep:
+      error.message = "cannot start " + program +
+                      ": the spawning helper keeps as many applications' processes as it may; use fewer instances, or "
+                      "more helpers ([server] spawners)";
+      break;
     case SpawnStep::none:
     case SpawnStep::signals:
     case SpawnStep::session:

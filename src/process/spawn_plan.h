@@ -36,6 +36,9 @@ class StringBlock {
   std::uint32_t count_ = 0;
 };
 
+// A kept process (SpawnPlan::keep) that no server has adopted for so long is ended.
+inline constexpr std::chrono::seconds kUnownedLimit{60};
+
 struct SpawnPlan {
   std::uint32_t program =
       0;  // index into the keeper's identity table: user, group, limits come from there, never from the server

@@ -3,6 +3,9 @@
 #include <grp.h>
 
 #include <cstring>
+#include <map>
+#include <tuple>
+#include <utility>
 
 namespace fivefold::process {
 namespace {
@@ -11,11 +14,6 @@ namespace {
 struct IdentityRecord {
   std::uint32_t switch_user = 0, uid = 0, gid = 0, group_count = 0, name_size = 0, reserved = 0;
   std::uint64_t memory = 0, cpu_seconds = 0, files = 0, processes = 0, file_size = 0, core = 0;
-};
-
-struct CountedHeader {
-  MessageKind kind;
-  std::uint32_t count;
 };
 
 template <class T>
@@ -85,15 +83,16 @@ bool parse_spawn(std::string_view message, SpawnRequest& request) {
   if (!take(message, request.header) || request.header.kind != MessageKind::spawn) return false;
   const SpawnHeader& header = request.header;
   if (!take_releases(message, header.release_count, request.releases)) return false;
-  constexpr std::uint32_t kKnown =
-      SpawnHeader::kStdin | SpawnHeader::kStdout | SpawnHeader::kStderr | SpawnHeader::kBodyInMemfd;
+  constexpr std::uint32_t kKnown = SpawnHeader::kStdin | SpawnHeader::kStdout | SpawnHeader::kStderr |
+                                   SpawnHeader::kBodyInMemfd | SpawnHeader::kListenPid;
   if (header.flags & ~kKnown) return false;
+  if (header.id >= kFirstAdoptedId || header.umask > 0777) return false;
+  if (header.extra_count > SpawnPlan::kMostExtra || header.kept_count > SpawnPlan::kMostKept ||
+      header.keep_size > SpawnPlan::kMostKeep || (header.kept_count != 0 && header.keep_size == 0))
+    return false;
   if (header.arguments_count == 0 || header.arguments_count > kMaxStrings || header.environment_count > kMaxStrings)
     return false;
-  std::uint64_t total = header.executable_size;
-  total += header.directory_size;
-  total += header.arguments_size;
-  total += header.environment_size;
+  const std::uint64_t total = header.body_size();
   if (total > kMaxBody) return false;
   request.body_size = static_cast<std::size_t>(total);
   request.rest = message;
@@ -107,24 +106,33 @@ bool parse_release(std::string_view message, std::vector<ReleaseEntry>& releases
 }
 
 bool parse_body(const SpawnHeader& header, std::span<char> body, SpawnStrings& strings) {
-  const std::uint64_t total =
-      std::uint64_t{header.executable_size} + header.directory_size + header.arguments_size + header.environment_size;
-  if (total != body.size()) return false;
+  if (header.body_size() != body.size()) return false;
   strings.executable = body.data();
   strings.directory = strings.executable + header.executable_size;
   char* const arguments = strings.directory + header.directory_size;
   char* const environment = arguments + header.arguments_size;
+  strings.keep = {environment + header.environment_size, header.keep_size};
   return is_absolute_path(strings.executable, header.executable_size) &&
          is_absolute_path(strings.directory, header.directory_size) &&
          split(arguments, header.arguments_size, header.arguments_count, strings.argv) &&
          split(environment, header.environment_size, header.environment_count, strings.envp);
 }
 
+bool parse_adopted(std::string_view message, AdoptedMessage& adopted, std::string_view& keep) {
+  if (!take(message, adopted) || adopted.kind != MessageKind::adopted || message.size() != adopted.keep_size)
+    return false;
+  keep = message;
+  return true;
+}
+
 std::string encode_identities(std::span<const Identity> identities) {
   std::string out;
-  put(out, CountedHeader{MessageKind::identities, static_cast<std::uint32_t>(identities.size())});
+  put(out, static_cast<std::uint32_t>(identities.size()));
+  std::map<std::tuple<bool, gid_t, std::string_view>, std::vector<gid_t>> known;  // looking up is slow
   for (const Identity& identity : identities) {
-    const std::vector<gid_t> groups = groups_of(identity);
+    const auto [place, added] = known.try_emplace({identity.switch_user, identity.gid, identity.user});
+    if (added) place->second = groups_of(identity);
+    const std::vector<gid_t>& groups = place->second;
     IdentityRecord record;
     record.switch_user = identity.switch_user;
     record.uid = identity.uid;
@@ -145,11 +153,10 @@ std::string encode_identities(std::span<const Identity> identities) {
 }
 
 std::optional<std::vector<ResolvedIdentity>> parse_identities(std::string_view message) {
-  CountedHeader header;
-  if (!take(message, header) || header.kind != MessageKind::identities || header.count > kMaxIdentities)
-    return std::nullopt;
+  std::uint32_t count = 0;
+  if (!take(message, count) || count > kMaxIdentities) return std::nullopt;
   std::vector<ResolvedIdentity> identities;
-  for (std::uint32_t i = 0; i < header.count; ++i) {
+  for (std::uint32_t i = 0; i < count; ++i) {
     IdentityRecord record;
     if (!take(message, record) || record.group_count > kMaxGroups) return std::nullopt;
     ResolvedIdentity resolved;
@@ -175,6 +182,22 @@ std::optional<std::vector<ResolvedIdentity>> parse_identities(std::string_view m
   }
   if (!message.empty()) return std::nullopt;
   return identities;
+}
+
+std::optional<std::vector<ResolvedIdentity>> IdentityPieces::feed(std::string_view message) {
+  IdentityPiece piece;
+  if (!take(message, piece) || piece.kind != MessageKind::identities) return std::nullopt;
+  if (piece.position & IdentityPiece::kFirst) {
+    begun_ = true;
+    table_.clear();
+  }
+  if (!begun_) return std::nullopt;
+  table_.append(message);
+  if (table_.size() <= kMaxIdentityTable && !(piece.position & IdentityPiece::kLast)) return std::nullopt;
+  begun_ = false;
+  const std::string table = std::exchange(table_, {});
+  if (table.size() > kMaxIdentityTable) return std::nullopt;
+  return parse_identities(table);
 }
 
 std::string encode_notice(std::string_view text) {

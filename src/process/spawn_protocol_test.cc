@@ -43,6 +43,57 @@ TEST(SpawnProtocol, ReadsBackASpawn) {
   EXPECT_STREQ(strings.envp[0], "X=1");
 }
 
+TEST(SpawnProtocol, ReadsBackAKeptProcess) {
+  StringBlock arguments, environment;
+  arguments.add("a");
+  SpawnHeader header = header_for("/bin/x", "/tmp", arguments, environment);
+  header.keep_size = 5;
+  header.kept_count = 2;
+  header.extra_count = 1;
+  header.flags = SpawnHeader::kStdin | SpawnHeader::kListenPid;
+  std::string body("/bin/x\0/tmp\0a\0k\0\nep", 19);
+  SpawnRequest request;
+  ASSERT_TRUE(parse_spawn(spawn_message(header, body), request));
+  EXPECT_EQ(request.header.descriptor_count(), 4u);
+  SpawnStrings strings;
+  ASSERT_TRUE(parse_body(header, body, strings));
+  EXPECT_EQ(strings.keep, std::string_view("k\0\nep", 5));
+  EXPECT_EQ(strings.argv.size(), 2u);
+
+  AdoptedMessage adopted;
+  adopted.id = kFirstAdoptedId;
+  adopted.keep_size = 4;
+  const std::string message = std::string(bytes_of(adopted)) + "text";
+  AdoptedMessage read;
+  std::string_view keep;
+  ASSERT_TRUE(parse_adopted(message, read, keep));
+  EXPECT_EQ(keep, "text");
+  EXPECT_EQ(read.id, kFirstAdoptedId);
+  EXPECT_FALSE(parse_adopted(message + "x", read, keep));
+  for (std::size_t size = 0; size < message.size(); ++size)
+    EXPECT_FALSE(parse_adopted(std::string_view(message).substr(0, size), read, keep)) << size;
+}
+
+TEST(SpawnProtocol, IdentitiesCrossInPieces) {
+  const std::string table = encode_identities(std::vector<Identity>{{.program = "one"}, {.program = "two"}});
+  const auto piece = [](std::uint32_t position, std::string_view bytes) {
+    IdentityPiece head;
+    head.position = position;
+    return std::string(bytes_of(head)) + std::string(bytes);
+  };
+  IdentityPieces pieces;
+  EXPECT_FALSE(pieces.feed(piece(IdentityPiece::kLast, table))) << "it had no beginning";
+  EXPECT_FALSE(pieces.feed(piece(IdentityPiece::kFirst, "what a keeper began and began anew")));
+  EXPECT_FALSE(pieces.feed(piece(IdentityPiece::kFirst, table.substr(0, 10))));
+  EXPECT_FALSE(pieces.feed(piece(0, table.substr(10, 20))));
+  const auto whole = pieces.feed(piece(IdentityPiece::kLast, table.substr(30)));
+  ASSERT_TRUE(whole);
+  EXPECT_EQ((*whole)[1].identity.program, "two");
+  EXPECT_FALSE(pieces.feed(piece(IdentityPiece::kFirst | IdentityPiece::kLast, table + "x")));
+  EXPECT_TRUE(pieces.feed(piece(IdentityPiece::kFirst | IdentityPiece::kLast, table)));
+  EXPECT_FALSE(pieces.feed("x"));
+}
+
 TEST(SpawnProtocol, EveryTruncationIsRefused) {
   StringBlock arguments, environment;
   arguments.add("a");

@@ -1,18 +1,15 @@
 #include "process/spawner_client.h"
 
-#include <fcntl.h>
-#include <sys/mman.h>
 #include <sys/wait.h>
-#include <unistd.h>
 
 #include <algorithm>
-#include <cerrno>
 #include <chrono>
 #include <deque>
 #include <unordered_map>
 
 #include "net/channel.h"
 #include "process/spawn_failure.h"
+#include "process/spawn_message.h"
 #include "process/spawn_protocol.h"
 
 namespace fivefold::process {
@@ -52,19 +49,21 @@ class Connection : public std::enable_shared_from_this<Connection> {
     const std::uint64_t generation = ++generation_;
     channel_ = std::make_unique<net::Channel>(
         loop_, std::move(socket),
-        [weak = weak_from_this(), generation](std::string_view message, std::vector<UniqueFd>) {
-          if (const auto self = weak.lock(); self && self->generation_ == generation) self->received(message);
+        [weak = weak_from_this(), generation](std::string_view message, std::vector<UniqueFd> fds) {
+          if (const auto self = weak.lock(); self && self->generation_ == generation)
+            self->received(message, std::move(fds));
         },
         [weak = weak_from_this(), generation] {
           if (const auto self = weak.lock(); self && self->generation_ == generation)
             self->lost("the spawning helper has ended");
         });
+    if (adopted_) send_small(bytes_of(AdoptMessage{}));
   }
   bool connected() const { return channel_ != nullptr; }
   net::Loop& loop() { return loop_; }
 
   void lost(std::string_view why);
-  void received(std::string_view message);
+  void received(std::string_view message, std::vector<UniqueFd> fds);
 
   // --- spawns
   void start(Pending& pending) {
@@ -73,6 +72,18 @@ class Connection : public std::enable_shared_from_this<Connection> {
     send_waiting();
   }
   void abandon(Pending& pending);
+
+  // --- kept processes
+  // Asked for again of each new helper.
+  void adopt(Spawner::Adopted adopted) {
+    adopted_ = std::move(adopted);
+    if (adopted_) send_small(bytes_of(AdoptMessage{}));
+  }
+  void disown(std::uint64_t id) {
+    DisownMessage message;
+    message.id = id;
+    send_small(bytes_of(message));
+  }
 
   // --- children
   void forget(std::uint64_t id) { children_.erase(id); }
@@ -101,6 +112,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
     if (!flush_timer_.armed()) flush_timer_.set(loop_.now() + kFlushDelay);
   }
   void flush();
+  void on_adopted(std::string_view message, std::vector<UniqueFd> fds);
   void send_waiting();
   bool send(Pending& pending);
   void send_small(std::string_view message) {
@@ -124,27 +136,34 @@ class Connection : public std::enable_shared_from_this<Connection> {
   std::unordered_map<std::uint64_t, HelperChild*> children_;  // that have not exited
   std::vector<ReleaseEntry> releases_;
   std::deque<std::string> unsent_;
+  Spawner::Adopted adopted_;
   net::Timer flush_timer_;
 };
 
 class HelperChild final : public Child {
  public:
-  HelperChild(std::shared_ptr<Connection> connection, std::uint64_t id, pid_t pid)
-      : connection_(std::move(connection)), id_(id), pid_(pid), exited_(connection_->loop()) {}
+  HelperChild(std::shared_ptr<Connection> connection, std::uint64_t id, pid_t pid, bool kept)
+      : connection_(std::move(connection)), id_(id), pid_(pid), kept_(kept), exited_(connection_->loop()) {}
   ~HelperChild() override {
     connection_->forget(id_);
-    if (!helper_gone_) connection_->release(id_, grace_, !status_);
+    if (!not_ours_) connection_->release(id_, grace_, !status_);
+  }
+  // To be let go of after that, which then ends it no more; one that is not kept is ended then all the same.
+  void disown() {
+    if (!kept_ || not_ours_) return;
+    connection_->disown(id_);
+    not_ours_ = true;
   }
   pid_t pid() const override { return pid_; }
   const std::optional<ExitStatus>& exit_status() const override { return status_; }
   net::Event& exited() override { return exited_; }
   void signal(int number) override {
-    if (!helper_gone_) connection_->signal(id_, number);
+    if (!not_ours_) connection_->signal(id_, number);
   }
   void set_grace(milliseconds grace) override { grace_ = grace; }
 
   void set_status(const ExitStatus& status, bool helper_gone) {
-    helper_gone_ = helper_gone;
+    not_ours_ = helper_gone;
     if (status_) return;
     status_ = status;
     exited_.set();
@@ -154,10 +173,11 @@ class HelperChild final : public Child {
   std::shared_ptr<Connection> connection_;
   std::uint64_t id_;
   pid_t pid_;
+  bool kept_;
   std::optional<ExitStatus> status_;
   net::Event exited_;
   milliseconds grace_ = kDefaultGrace;
-  bool helper_gone_ = false;
+  bool not_ours_ = false;  // the helper has gone, or the process was disowned
 };
 
 void Connection::lost(std::string_view why) {
@@ -178,7 +198,19 @@ void Connection::lost(std::string_view why) {
   for (const auto& [id, child] : children) child->set_status(killed, true);
 }
 
-void Connection::received(std::string_view message) {
+ExitStatus exit_status_of(const ExitedMessage& exited) {
+  ExitStatus status;
+  if (exited.code == CLD_EXITED)
+    status.code = exited.status;
+  else
+    status.signal = exited.status;
+  status.core_dumped = exited.code == CLD_DUMPED;
+  status.cpu = std::chrono::microseconds(exited.cpu_microseconds);
+  status.peak_memory = exited.peak_memory;
+  return status;
+}
+
+void Connection::received(std::string_view message, std::vector<UniqueFd> fds) {
   switch (kind_of(message).value_or(MessageKind::notice)) {
     case MessageKind::started: {
       const auto started = read_message<StartedMessage>(message);
@@ -187,7 +219,8 @@ void Connection::received(std::string_view message) {
       Pending* const pending = found->second;
       sent_.erase(found);
       if (!pending) break;  // its release is on its way
-      auto child = std::make_unique<HelperChild>(shared_from_this(), started->id, started->pid);
+      auto child =
+          std::make_unique<HelperChild>(shared_from_this(), started->id, started->pid, !pending->plan.keep.empty());
       children_.emplace(started->id, child.get());
       pending->child = std::move(child);
       pending->state = Pending::State::answered;
@@ -207,23 +240,32 @@ void Connection::received(std::string_view message) {
       const auto exited = read_message<ExitedMessage>(message);
       const auto found = exited ? children_.find(exited->id) : children_.end();
       if (found == children_.end()) break;
-      ExitStatus status;
-      if (exited->code == CLD_EXITED)
-        status.code = exited->status;
-      else
-        status.signal = exited->status;
-      status.core_dumped = exited->code == CLD_DUMPED;
-      status.cpu = std::chrono::microseconds(exited->cpu_microseconds);
-      status.peak_memory = exited->peak_memory;
       HelperChild* const child = found->second;
       children_.erase(found);
-      child->set_status(status, false);
+      child->set_status(exit_status_of(*exited), false);
       break;
     }
+    case MessageKind::adopted:
+      on_adopted(message, std::move(fds));
+      break;
     default:
       break;
   }
   if (!waiting_.empty()) send_waiting();
+}
+
+void Connection::on_adopted(std::string_view message, std::vector<UniqueFd> fds) {
+  AdoptedMessage adopted;
+  std::string_view keep;
+  if (!parse_adopted(message, adopted, keep)) return;
+  auto child = std::make_unique<HelperChild>(shared_from_this(), adopted.id, adopted.pid, true);
+  if (adopted.has_exited)
+    child->set_status(exit_status_of(adopted.exit), false);
+  else
+    children_.emplace(adopted.id, child.get());
+  KeptProcess process{std::string(keep), milliseconds(adopted.age_milliseconds), std::move(child), std::move(fds)};
+  const auto taker = adopted_;  // which may ask for another meanwhile
+  if (taker) taker(std::move(process));
 }
 
 void Connection::abandon(Pending& pending) {
@@ -261,106 +303,23 @@ void Connection::send_waiting() {
   }
 }
 
-// A sealed memfd that holds the body.
-Result<UniqueFd> large_body(std::span<const iovec> parts) {
-  UniqueFd memfd(::memfd_create("fivefold-spawn", MFD_CLOEXEC | MFD_ALLOW_SEALING));
-  if (!memfd) return fail_errno(errno, "passing a large environment to the spawning helper", Code::out_of_resources);
-  for (const iovec& part : parts) {
-    std::size_t done = 0;
-    while (done < part.iov_len) {
-      const ssize_t bytes = ::write(memfd.get(), static_cast<const char*>(part.iov_base) + done, part.iov_len - done);
-      if (bytes < 0 && errno == EINTR) continue;
-      if (bytes <= 0)
-        return fail_errno(errno, "passing a large environment to the spawning helper", Code::out_of_resources);
-      done += static_cast<std::size_t>(bytes);
-    }
-  }
-  if (::fcntl(memfd.get(), F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL) != 0)
-    return fail_errno(errno, "passing a large environment to the spawning helper", Code::out_of_resources);
-  return memfd;
-}
-
 // True when it is sent or answered (with an error); false when there is no room now.
 bool Connection::send(Pending& pending) {
-  const SpawnPlan& plan = pending.plan;
-  SpawnHeader header;
-  header.id = pending.id;
-  header.program = plan.program;
-  header.executable_size = static_cast<std::uint32_t>(plan.executable.size() + 1);
-  header.directory_size = static_cast<std::uint32_t>(plan.directory.size() + 1);
-  header.arguments_size = static_cast<std::uint32_t>(plan.arguments.bytes().size());
-  header.arguments_count = plan.arguments.count();
-  header.environment_size = static_cast<std::uint32_t>(plan.environment.bytes().size());
-  header.environment_count = plan.environment.count();
-  header.release_count = static_cast<std::uint32_t>(std::min<std::size_t>(releases_.size(), kMaxReleases));
-  int fds[4];
-  std::size_t fd_count = 0;
-  const int streams[3] = {plan.stdin_fd, plan.stdout_fd, plan.stderr_fd};
-  for (std::uint32_t stream = 0; stream < 3; ++stream)
-    if (streams[stream] >= 0) {
-      header.flags |= 1U << stream;
-      fds[fd_count++] = streams[stream];
-    }
-  const auto part = [](std::string_view bytes) { return iovec{const_cast<char*>(bytes.data()), bytes.size()}; };
-  const iovec parts[6] = {
-      {&header, sizeof header},
-      {releases_.data(), header.release_count * sizeof(ReleaseEntry)},
-      part({plan.executable.c_str(), plan.executable.size() + 1}),
-      part({plan.directory.c_str(), plan.directory.size() + 1}),
-      part(plan.arguments.bytes()),
-      part(plan.environment.bytes()),
-  };
-  std::span<const iovec> message(parts);
-  UniqueFd memfd;
-  const std::size_t body = plan.executable.size() + plan.directory.size() + 2 + plan.arguments.bytes().size() +
-                           plan.environment.bytes().size();
-  if (body > kMaxInlineBody) {
-    auto made = large_body(message.subspan(2));
-    if (!made) {
-      answer(pending, std::move(made.error()));
-      return true;
-    }
-    memfd = std::move(*made);
-    header.flags |= SpawnHeader::kBodyInMemfd;
-    fds[fd_count++] = memfd.get();
-    message = message.first(2);
+  const auto releases = std::span(releases_).first(std::min<std::size_t>(releases_.size(), kMaxReleases));
+  SpawnMessage message;
+  if (auto made = message.make(pending.plan, pending.id, releases); !made) {
+    answer(pending, std::move(made.error()));
+    return true;
   }
-  if (auto sent = channel_->send(message, std::span<const int>(fds, fd_count)); !sent) {
+  if (auto sent = channel_->send(message.parts(), message.fds()); !sent) {
     // No room now, or the helper is gone, which closed() will tell: both wait. Anything else is this message's own
     // fault.
     if (sent.error().code == Code::out_of_resources || sent.error().code == Code::closed) return false;
     answer(pending, std::move(sent.error()));
     return true;
   }
-  releases_.erase(releases_.begin(), releases_.begin() + header.release_count);
+  releases_.erase(releases_.begin(), releases_.begin() + static_cast<std::ptrdiff_t>(releases.size()));
   return true;
-}
-
-// What a helper would call malformed, found before it is sent.
-Result<void> check(const SpawnPlan& plan) {
-  const auto is_path = [](const std::string& path) {
-    return path.starts_with('/') && path.find('\0') == std::string::npos;
-  };
-  if (!is_path(plan.executable))
-    return fail(Code::program_failed, "cannot execute \"" + plan.executable + "\": it is not an absolute path");
-  if (!is_path(plan.directory))
-    return fail(Code::program_failed,
-                "cannot start " + plan.executable + " in \"" + plan.directory + "\": it is not an absolute path");
-  if (plan.arguments.count() == 0)
-    return fail(Code::internal, "cannot execute " + plan.executable + ": not even its name is among its arguments");
-  const std::size_t size = plan.executable.size() + plan.directory.size() + 2 + plan.arguments.bytes().size() +
-                           plan.environment.bytes().size();
-  const auto count_nuls = [](std::string_view bytes) {
-    return static_cast<std::size_t>(std::count(bytes.begin(), bytes.end(), '\0'));
-  };
-  if (count_nuls(plan.arguments.bytes()) != plan.arguments.count() ||
-      count_nuls(plan.environment.bytes()) != plan.environment.count())
-    return fail(Code::program_failed,
-                "cannot execute " + plan.executable + ": an argument or variable holds a NUL character");
-  if (size > kMaxBody || plan.arguments.count() > kMaxStrings || plan.environment.count() > kMaxStrings)
-    return fail(Code::program_failed,
-                "cannot execute " + plan.executable + ": its arguments and environment are too large");
-  return {};
 }
 
 // Lets a spawn go that its caller has let go of.
@@ -371,7 +330,7 @@ struct AbandonAtEnd {
 };
 
 net::Task<Result<std::unique_ptr<Child>>> run_spawn(std::shared_ptr<Connection> connection, SpawnPlan plan) {
-  if (auto good = check(plan); !good) co_return std::unexpected(std::move(good.error()));
+  if (auto good = check_plan(plan); !good) co_return std::unexpected(std::move(good.error()));
   if (!connection->connected())
     co_return fail(Code::program_unavailable,
                    "no process can be started: the spawning helper has ended and is being started again",
@@ -403,6 +362,10 @@ class Client final : public SpawnerClient {
   ~Client() override { connection_->lost("the server is stopping"); }
   net::Task<Result<std::unique_ptr<Child>>> spawn(SpawnPlan plan) override {
     return run_spawn(connection_, std::move(plan));
+  }
+  void adopt(Adopted adopted) override { connection_->adopt(std::move(adopted)); }
+  void disown(std::unique_ptr<Child> child) override {
+    if (auto* const ours = dynamic_cast<HelperChild*>(child.get())) ours->disown();
   }
   bool connected() const override { return connection_->connected(); }
   void reconnect(UniqueFd socket) override { connection_->connect(std::move(socket)); }

@@ -211,6 +211,33 @@ std::vector<std::string> malformed_messages() {
   messages.push_back(spawn(good, std::string("bin/trues\0/\0true\0", 17)));
   messages.push_back(spawn(good, std::string("/bin\0true\0/\0true\0", 17)));
   messages.push_back(spawn(good, std::string("/bin/true\0/\0true!", 17)));
+  bad = good;
+  bad.id = kFirstAdoptedId;
+  messages.push_back(spawn(bad, body));
+  bad = good;
+  bad.umask = 01000;
+  messages.push_back(spawn(bad, body));
+  bad = good;
+  bad.keep_size = SpawnPlan::kMostKeep + 1;
+  messages.push_back(spawn(bad, body + std::string(bad.keep_size, 'k')));
+  bad = good;
+  bad.keep_size = 3;
+  messages.push_back(spawn(bad, body + "ke"));
+  bad = good;
+  bad.kept_count = 1;  // and nothing to keep
+  messages.push_back(spawn(bad, body));
+  bad = good;
+  bad.keep_size = 1;
+  bad.kept_count = 0xffffffff;
+  messages.push_back(spawn(bad, body + "k"));
+  bad = good;
+  bad.extra_count = 1;  // and no descriptor
+  messages.push_back(spawn(bad, body));
+  bad = good;
+  bad.extra_count = 0xfffffff0;
+  messages.push_back(spawn(bad, body));
+  messages.push_back(std::string(bytes_of(AdoptMessage{})) + "x");
+  messages.push_back(std::string(bytes_of(DisownMessage{})).substr(0, 12));
   messages.push_back(std::string(200'000, '\1'));
   SignalMessage signal;
   signal.number = 4711;
@@ -237,6 +264,9 @@ net::Task<void> hostile(Rig& rig) {
   signal.number = SIGKILL;
   signal.id = 1;
   EXPECT_TRUE(net::send_message(enemy.get(), bytes_of(signal)));
+  DisownMessage disown;
+  disown.id = 1;
+  EXPECT_TRUE(net::send_message(enemy.get(), bytes_of(disown)));
   SpawnHeader header;
   header.flags = SpawnHeader::kBodyInMemfd;
   header.arguments_count = 1;

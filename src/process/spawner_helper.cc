@@ -77,7 +77,9 @@ bool SpawnerHelper::keep_only_needed_descriptors() {
 // False when the keeper is gone.
 bool SpawnerHelper::turn() {
   epoll_event events[kEventsPerTurn];
-  const int count = events_.wait(events, processes_.timeout());
+  auto timeout = processes_.timeout();
+  if (!unowned_.empty()) timeout = timeout.count() < 0 ? unowned_timeout() : std::min(timeout, unowned_timeout());
+  const int count = events_.wait(events, timeout);
   if (count < 0 && errno != EINTR) return false;
   for (int i = 0; i < count; ++i) {
     const std::uint64_t token = events[i].data.u64;
@@ -92,6 +94,10 @@ bool SpawnerHelper::turn() {
     }
   }
   processes_.look();
+  if (!unowned_.empty()) {
+    end_unowned();
+    if (Clock::now() >= offer_at_) offer_unowned();
+  }
   return true;
 }
 
@@ -104,7 +110,7 @@ bool SpawnerHelper::keeper_message() {
   if (bytes == 0) return false;
   const auto kind = kind_of(message_.text());
   if (kind == MessageKind::identities) {
-    if (auto identities = parse_identities(message_.text()))
+    if (auto identities = identities_.feed(message_.text()))
       if (const auto line = programs_.replace(std::move(*identities))) notice(*line);
   } else if (kind == MessageKind::client) {
     if (message_.descriptors().size() == 1)

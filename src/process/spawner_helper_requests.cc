@@ -4,12 +4,26 @@
 
 #include <cerrno>
 #include <chrono>
+#include <cstring>
 
 #include "process/spawner_helper.h"
 
 namespace fivefold::process {
 
 using std::chrono::milliseconds;
+
+namespace {
+
+constexpr char kListenPid[] = "LISTEN_PID=";
+
+// `value` in place of whatever of the same name there is; envp ends in nullptr.
+void replace_listen_pid(std::vector<char*>& envp, char* value) {
+  std::erase_if(envp, [](const char* each) { return each && std::string_view(each).starts_with(kListenPid); });
+  envp.back() = value;
+  envp.push_back(nullptr);
+}
+
+}  // namespace
 
 // --- clients
 
@@ -21,8 +35,14 @@ void SpawnerHelper::add_client(UniqueFd socket) {
 
 void SpawnerHelper::drop_client(std::uint64_t token) {
   const auto found = clients_.find(token);
-  for (const auto& [id, process_token] : found->second.processes) processes_.release(process_token, milliseconds(0));
+  for (const auto& [id, process_token] : found->second.processes)
+    if (processes_.kept(process_token))
+      now_unowned(process_token, token);
+    else
+      processes_.release(process_token, milliseconds(0));
   clients_.erase(found);
+  if (adopter_ == token) adopter_ = 0;
+  offer_unowned();
 }
 
 void SpawnerHelper::client_ready(HelperClient& client, std::uint32_t events) {
@@ -33,7 +53,10 @@ void SpawnerHelper::client_ready(HelperClient& client, std::uint32_t events) {
   const bool good = bytes > 0 && client_message(client);
   message_.descriptors().clear();
   if (bytes > 0 && !good)
-    notice("a server sent a spawning helper a malformed message and was cut off, its processes ended");
+    notice(
+        "a server sent a spawning helper a malformed message and was cut off; its processes end, those that are kept "
+        "wait for "
+        "another server");
   if (!good) drop_client(client.token());
 }
 
@@ -56,6 +79,12 @@ bool SpawnerHelper::client_message(HelperClient& client) {
         processes_.signal(found->second, signal->number);
       return true;
     }
+    case MessageKind::adopt:
+      if (message.size() != sizeof(AdoptMessage)) return false;
+      adopt(client);
+      return true;
+    case MessageKind::disown:
+      return disown(client, message);
     default:
       return false;
   }
@@ -82,7 +111,7 @@ bool SpawnerHelper::spawn(HelperClient& client) {
   const SpawnHeader& header = request_.header;
   std::vector<UniqueFd>& descriptors = message_.descriptors();
   if (client.processes.contains(header.id)) return false;
-  const std::size_t wanted = static_cast<std::size_t>(__builtin_popcount(header.flags));
+  const std::size_t wanted = header.descriptor_count();
   if (descriptors.size() != wanted)
     return message_.lost_descriptors() && descriptors.size() < wanted &&
            fail_spawn(client, SpawnStep::descriptors, EMFILE);
@@ -94,10 +123,21 @@ bool SpawnerHelper::spawn(HelperClient& client) {
     body = large_body_;
   }
   if (!parse_body(header, body, strings_)) return false;
+  if (header.keep_size != 0 && processes_.kept_count() >= limits_.kept)
+    return fail_spawn(client, SpawnStep::keep, EAGAIN);
   Launch launch;
   std::size_t next = 0;
   for (std::uint32_t stream = 0; stream < 3; ++stream)
     launch.streams[stream] = header.flags & (1U << stream) ? descriptors[next++].get() : null_.get();
+  for (std::uint32_t extra = 0; extra < header.extra_count; ++extra)
+    launch.extra[launch.extra_count++] = descriptors[next++].get();
+  launch.umask = header.umask;
+  char listen_pid[sizeof kListenPid + Launch::kPidDigits];
+  if (header.flags & SpawnHeader::kListenPid) {
+    std::memcpy(listen_pid, kListenPid, sizeof kListenPid);
+    launch.own_pid = listen_pid + sizeof kListenPid - 1;
+    replace_listen_pid(strings_.envp, listen_pid);
+  }
   const Identity& identity = program->resolved.identity;
   launch.executable = strings_.executable;
   launch.directory = strings_.directory;
@@ -114,6 +154,11 @@ bool SpawnerHelper::spawn(HelperClient& client) {
   NewProcess process;
   process.id = header.id;
   process.client = client.token();
+  if (header.keep_size != 0) {
+    process.kept = std::make_unique<Kept>(Kept{.text = std::string(strings_.keep)});
+    for (std::uint32_t kept = 0; kept < header.kept_count; ++kept)
+      process.kept->fds.push_back(std::move(descriptors[next++]));
+  }
   if (program->in_cgroup) {
     auto folder = programs_.take_cgroup(*program);
     if (!folder) {

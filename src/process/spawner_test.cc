@@ -153,6 +153,94 @@ TEST(Spawner, LeavesLimitsAloneByDefault) {
   rig.run(unlimited(rig));
 }
 
+net::Task<void> extra_descriptors(Rig& rig) {
+  SpawnPlan plan = shell("cat <&3; cat /proc/self/fd/10; readlink /proc/self/fd/5; exec ls /proc/self/fd");
+  std::vector<UniqueFd> held;
+  for (std::size_t i = 0; i < SpawnPlan::kMostExtra; ++i) {
+    Ends pipe = make_pipe();
+    const std::string text = "descriptor " + std::to_string(i) + "\n";
+    EXPECT_EQ(::write(pipe.second.get(), text.data(), text.size()), static_cast<ssize_t>(text.size()));
+    plan.extra_fds.push_back(pipe.first.get());
+    held.push_back(std::move(pipe.first));
+  }
+  held[2].reset(::open("/dev/zero", O_RDONLY | O_CLOEXEC));
+  plan.extra_fds[2] = held[2].get();
+  Outcome outcome = co_await outcome_of(rig, std::move(plan));
+  EXPECT_EQ(outcome.output, "descriptor 0\ndescriptor 7\n/dev/zero\n0\n1\n10\n11\n2\n3\n4\n5\n6\n7\n8\n9\n")
+      << "11 is the folder that ls reads";
+  Outcome next = co_await outcome_of(rig, shell("exec ls /proc/self/fd"));
+  EXPECT_EQ(next.output, "0\n1\n2\n3\n");
+  SpawnPlan too_many = shell("echo no");
+  too_many.extra_fds.assign(SpawnPlan::kMostExtra + 1, held[2].get());
+  Outcome refused = co_await outcome_of(rig, std::move(too_many));
+  EXPECT_EQ(refused.error.code, Code::internal);
+}
+TEST(Spawner, PassesExtraDescriptorsInTheirOrderFromThreeOn) {
+  Rig rig;
+  rig.run(extra_descriptors(rig));
+}
+
+net::Task<void> listen_pid(Rig& rig) {
+  SpawnPlan plan = shell("[ \"$LISTEN_PID\" = $$ ] && echo right; env | grep -c ^LISTEN; echo \"$LISTEN_FDS $X\"");
+  plan.listen_pid = true;
+  plan.environment.add("LISTEN_FDS", "1");
+  plan.environment.add("LISTEN_PID", "1");
+  plan.environment.add("X", "last");
+  Outcome outcome = co_await outcome_of(rig, std::move(plan));
+  EXPECT_EQ(outcome.output, "right\n2\n1 last\n");
+  Outcome without = co_await outcome_of(rig, shell("echo \"[$LISTEN_PID]\""));
+  EXPECT_EQ(without.output, "[]\n");
+}
+TEST(Spawner, TellsAProcessItsOwnPidForSocketActivation) {
+  Rig rig;
+  rig.run(listen_pid(rig));
+}
+
+net::Task<void> with_umask(Rig& rig) {
+  SpawnPlan plan = shell("umask");
+  plan.umask = 0007;
+  Outcome outcome = co_await outcome_of(rig, std::move(plan));
+  EXPECT_EQ(outcome.output, "0007\n");
+  Outcome usual = co_await outcome_of(rig, shell("umask"));
+  EXPECT_EQ(usual.output, "0022\n");
+  SpawnPlan wrong = shell("umask");
+  wrong.umask = 01000;
+  Outcome refused = co_await outcome_of(rig, std::move(wrong));
+  EXPECT_EQ(refused.error.code, Code::internal);
+}
+TEST(Spawner, SetsTheUmask) {
+  Rig rig;
+  rig.run(with_umask(rig));
+}
+
+net::Task<void> many_programs(Rig& rig) {
+  for (const std::uint32_t program : {0u, 4'999u, 9'999u}) {
+    SpawnPlan plan = shell("ulimit -n");
+    plan.program = program;
+    Outcome outcome = co_await outcome_of(rig, std::move(plan));
+    EXPECT_EQ(outcome.output, std::to_string(20 + program % 100) + "\n") << outcome.error.message;
+  }
+  SpawnPlan unknown = shell("ulimit -n");
+  unknown.program = 10'000;
+  Outcome refused = co_await outcome_of(rig, std::move(unknown));
+  EXPECT_FALSE(refused.status);
+  // A later, smaller table takes its place.
+  const std::vector<Identity> one{{.program = "one", .files = 33}};
+  EXPECT_TRUE(send_identities(rig.helper.keeper(), one));
+  UniqueFd socket = rig.helper.connect();
+  rig.client->reconnect(std::move(socket));
+  Outcome smaller = co_await outcome_of(rig, shell("ulimit -n"));
+  EXPECT_EQ(smaller.output, "33\n");
+}
+TEST(Spawner, KnowsTenThousandPrograms) {
+  std::vector<Identity> identities;
+  for (std::uint64_t i = 0; i < 10'000; ++i)
+    identities.push_back(
+        {.program = "program with a name of some length, number " + std::to_string(i), .files = 20 + i % 100});
+  Rig rig(std::move(identities));
+  rig.run(many_programs(rig));
+}
+
 struct Fault {
   SpawnPlan plan;
   std::string words;

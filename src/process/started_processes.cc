@@ -51,6 +51,7 @@ std::expected<std::uint64_t, int> StartedProcesses::add(NewProcess process) {
     programs_.give_back(std::move(process.cgroup));
     return std::unexpected(error);
   }
+  if (process.kept) ++kept_count_;
   processes_.emplace(token, Process{std::move(process)});
   return token;
 }
@@ -79,7 +80,15 @@ std::optional<ProcessExit> StartedProcesses::exited(std::uint64_t token) {
   exit.message.status = info.si_status;
   exit.message.cpu_microseconds = microseconds(usage.ru_utime) + microseconds(usage.ru_stime);
   exit.message.peak_memory = static_cast<std::uint64_t>(usage.ru_maxrss) * 1024;
+  if (process.kept) process.kept->exit = exit.message;
+  if (process.client == 0) return std::nullopt;
   return exit;
+}
+
+void StartedProcesses::belongs_to(std::uint64_t token, std::uint64_t client, std::uint64_t id) {
+  Process& process = processes_.at(token);
+  process.client = client;
+  process.id = id;
 }
 
 void StartedProcesses::signal(std::uint64_t token, int number) { ::kill(-processes_.at(token).pid, number); }
@@ -87,6 +96,10 @@ void StartedProcesses::signal(std::uint64_t token, int number) { ::kill(-process
 void StartedProcesses::release(std::uint64_t token, milliseconds grace) {
   Process& process = processes_.at(token);
   process.released = true;
+  if (process.kept) {
+    --kept_count_;
+    process.kept.reset();
+  }
   // The common case ends here: it has exited and has left nothing behind.
   if (try_finish(token, process)) return;
   process.kill_at = Clock::now() + grace;

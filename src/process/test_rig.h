@@ -60,12 +60,12 @@ inline bool closes_within(int fd, milliseconds time) {
 
 class HelperProcess {
  public:
-  explicit HelperProcess(std::vector<Identity> identities = {Identity{.program = "test"}}) {
+  explicit HelperProcess(std::vector<Identity> identities = {Identity{.program = "test"}}, SpawnerLimits limits = {}) {
     Ends ends = make_socket();
     pid_ = ::fork();
     if (pid_ == 0) {
       ends.first.reset();
-      ::_exit(run_spawner(std::move(ends.second)));
+      ::_exit(run_spawner(std::move(ends.second), limits));
     }
     keeper_ = std::move(ends.first);
     EXPECT_TRUE(send_identities(keeper_.get(), identities));
@@ -130,8 +130,8 @@ class Scripts {
 // A loop with a client; run() takes one task through it, once.
 class Rig {
  public:
-  explicit Rig(std::vector<Identity> identities = {Identity{.program = "test"}})
-      : helper(std::move(identities)), loop(0), client(make_spawner_client(loop, helper.connect())) {}
+  explicit Rig(std::vector<Identity> identities = {Identity{.program = "test"}}, SpawnerLimits limits = {})
+      : helper(std::move(identities), limits), loop(0), client(make_spawner_client(loop, helper.connect())) {}
   void run(net::Task<void> task, milliseconds limit = milliseconds(30000)) {
     net::Timer watchdog(loop.timers(), [](void* self) { static_cast<Rig*>(self)->loop.stop(); }, this);
     watchdog.set(loop.now() + limit);
