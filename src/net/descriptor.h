@@ -18,6 +18,7 @@ struct Descriptor {
   unsigned references = 1;
 
   void start_read();  // if the stream still wants one
+  void tls_readable();
   void read_done(const boost::system::error_code& error, std::size_t bytes);
   void write_ready(const boost::system::error_code& error);
 };

@@ -10,15 +10,21 @@
 #include <cstring>
 
 #include "net/descriptor.h"
+#include "net/tls_connection.h"
+#include "net/transport_error.h"
 
 namespace fivefold::net {
 
 using boost::system::error_code;
+using detail::transport_error;
 
 namespace detail {
 
 void Descriptor::start_read() {
   if (stream) stream->start_read();
+}
+void Descriptor::tls_readable() {
+  if (stream) stream->tls_read();
 }
 void Descriptor::read_done(const error_code& error, std::size_t bytes) {
   if (stream) stream->read_done(error == boost::asio::error::eof ? 0 : error.value(), bytes);
@@ -36,6 +42,10 @@ struct ReadHandler {
   boost::intrusive_ptr<Descriptor> descriptor;
   void operator()(const error_code& error, std::size_t bytes) { descriptor->read_done(error, bytes); }
 };
+struct ReadableHandler {
+  boost::intrusive_ptr<Descriptor> descriptor;
+  void operator()(const error_code&) { descriptor->tls_readable(); }
+};
 struct WriteHandler {
   boost::intrusive_ptr<Descriptor> descriptor;
   void operator()(const error_code& error) { descriptor->write_ready(error); }
@@ -49,13 +59,6 @@ namespace {
 constexpr std::uint32_t kWorthReading = 512;
 constexpr std::uint32_t kBodyBuffer = 65536;
 constexpr std::chrono::seconds kLookAgain{1};  // whether the other side of a full, watched stream has hung up
-
-std::unexpected<Error> transport_error(int error_number, const char* what) {
-  if (error_number == EPIPE || error_number == ECONNRESET || error_number == ETIMEDOUT || error_number == ECANCELED ||
-      error_number == EBADF)
-    return fail(Code::closed, std::string(what) + ": the other side is gone");
-  return fail_errno(error_number, what, Code::closed);
-}
 
 }  // namespace
 
@@ -170,9 +173,30 @@ void Stream::read_soon() {
 }
 
 void Stream::start_read() {
+  if (tls_) [[unlikely]]
+    return tls_read();
   reading_ = true;
   descriptor_->asio.async_read_some(boost::asio::buffer(data_.get() + end_, capacity_ - end_),
                                     detail::ReadHandler{boost::intrusive_ptr<detail::Descriptor>(descriptor_)});
+}
+
+// At the top of the loop. Asks TLS before it waits: bytes may have been decrypted that no event will announce.
+void Stream::tls_read() {
+  reading_ = true;
+  using Kind = detail::TlsConnection::Received::Kind;
+  const auto received = tls_->read(data_.get() + end_, capacity_ - end_);
+  if (tls_->has_unsent()) wait_writable();
+  if (received.kind != Kind::would_block) {
+    read_done(received.kind == Kind::failed ? EPROTO : 0, received.bytes);
+    return;
+  }
+  descriptor_->asio.async_wait(detail::Descriptor::Asio::wait_read,
+                               detail::ReadableHandler{boost::intrusive_ptr<detail::Descriptor>(descriptor_)});
+}
+
+std::unexpected<Error> Stream::read_failure() const {
+  if (tls_) return std::unexpected(tls_->read_failure());
+  return transport_error(read_error_, "reading");
 }
 
 void Stream::read_done(int error_number, std::size_t bytes) {
@@ -195,7 +219,7 @@ void Stream::read_done(int error_number, std::size_t bytes) {
     return;
   }
   if (end_ < capacity_)
-    start_read();
+    tls_ ? read_soon() : start_read();
   else
     read_timer_.set(loop_.now() + kLookAgain);
 }
@@ -225,7 +249,7 @@ void Stream::watch_close(StopSource& stop) {
     return;
   }
   if (data_ ? end_ < capacity_ : make_room())
-    start_read();
+    tls_ ? read_soon() : start_read();  // TLS may have something at once, and answers from the top of the loop only
   else
     read_timer_.set(loop_.now() + kLookAgain);
 }
@@ -271,13 +295,15 @@ Result<std::size_t> Stream::Fill::await_resume() {
   if (timed_out_) return fail(Code::timed_out, "nothing was received in time");
   if (full_) return fail(Code::header_too_large, "the read buffer is full");
   if (const auto bytes = std::exchange(stream_.fresh_, 0); bytes > 0) return bytes;
-  if (stream_.read_error_ != 0) return transport_error(stream_.read_error_, "reading");
+  if (stream_.read_error_ != 0) return stream_.read_failure();
   return 0;
 }
 
 // ---- writing ----
 
 Result<std::size_t> Stream::write_some(std::span<const iovec> parts, bool more) {
+  if (tls_) [[unlikely]]
+    return tls_->write(parts);
   while (true) {
     ssize_t written = 0;
     if (socket_) {
@@ -304,6 +330,8 @@ Result<std::size_t> Stream::write_some(std::span<const iovec> parts, bool more) 
 }
 
 Result<std::size_t> Stream::send_file_some(int file, std::uint64_t& offset, std::uint64_t length) {
+  if (tls_) [[unlikely]]
+    return tls_->send_file(file, offset, length);
   while (true) {
     auto position = static_cast<off_t>(offset);
     const ssize_t sent = ::sendfile(fd(), file, &position, length);
@@ -320,11 +348,19 @@ Result<std::size_t> Stream::send_file_some(int file, std::uint64_t& offset, std:
 
 void Stream::write_ready(int error_number) {
   waiting_writable_ = false;
+  if (tls_ && !tls_->flush()) wait_writable();
   if (!writer_) return;
   Writable* writer = std::exchange(writer_, nullptr);
   write_timer_.cancel();
   writer->error_ = error_number;
   writer->awaiting_.resume();
+}
+
+void Stream::wait_writable() {
+  if (waiting_writable_) return;
+  waiting_writable_ = true;
+  descriptor_->asio.async_wait(detail::Descriptor::Asio::wait_write,
+                               detail::WriteHandler{boost::intrusive_ptr<detail::Descriptor>(descriptor_)});
 }
 
 void Stream::write_timer_fired(void* self) {
@@ -346,11 +382,7 @@ void Stream::Writable::await_suspend(std::coroutine_handle<> awaiting) {
   awaiting_ = awaiting;
   stream_.writer_ = this;
   if (deadline_ != kNever) stream_.write_timer_.set(deadline_);
-  if (stream_.waiting_writable_) return;
-  stream_.waiting_writable_ = true;
-  stream_.descriptor_->asio.async_wait(
-      detail::Descriptor::Asio::wait_write,
-      detail::WriteHandler{boost::intrusive_ptr<detail::Descriptor>(stream_.descriptor_)});
+  stream_.wait_writable();
 }
 
 Result<void> Stream::Writable::await_resume() {
@@ -372,7 +404,14 @@ Task<Result<void>> Stream::write_all(std::string_view bytes, std::chrono::millis
   co_return Result<void>{};
 }
 
-void Stream::shutdown_write() { ::shutdown(fd(), SHUT_WR); }
+void Stream::shutdown_write() {
+  if (!tls_) {
+    ::shutdown(fd(), SHUT_WR);
+    return;
+  }
+  tls_->finish();
+  if (tls_->has_unsent()) wait_writable();
+}
 
 void Stream::set_reset_on_close() {
   const linger option{1, 0};

@@ -1,5 +1,6 @@
 #pragma once
-// A connected socket, a pipe, anything that reads and writes bytes without blocking; with a read buffer of its own.
+// A connected socket, in clear or in TLS, a pipe, anything that reads and writes bytes without blocking; with a read
+// buffer of its own.
 #include <sys/uio.h>
 
 #include <cstdint>
@@ -15,13 +16,19 @@ namespace fivefold::net {
 
 namespace detail {
 struct Descriptor;  // Asio's part, kept alive by operations under way
-}
+class TlsConnection;
+struct TlsStart;
+}  // namespace detail
 
 // Reading: fill() appends what arrives to the buffer; look at buffered(), then consume(). Views into buffered() stay
 // valid until the bytes are consumed *and* the next fill(), but for a pinned front (see pin()). Writing: write_some()
 // takes what the kernel takes now; co_await writable() when it takes nothing. One fill() and one writable() may be
 // awaited at a time. Awaiting coroutines may be destroyed at any time: a read under way goes on into the buffer and the
 // next fill() takes it up. Everything happens on the loop's thread.
+//
+// A stream speaks TLS after TlsClient::start, and everything here keeps its meaning; but what write_some() has not
+// taken must be offered again, first and unchanged, if anything is to be written at all. A TLS stream that is destroyed
+// without shutdown_write() has been cut off, in the eyes of the other side. RFC 8446 section 6.1.
 class Stream {
  public:
   // `fd` is made non-blocking. The buffer begins at `initial` bytes and grows to `maximum`.
@@ -47,7 +54,8 @@ class Stream {
   bool part_from_pinned();
 
   // Waits for at least one more byte. The number that came; 0 at the end of the stream; Code::timed_out at the
-  // deadline; Code::closed on a reset. With a full buffer: Code::header_too_large.
+  // deadline; Code::closed on a reset, and at the end of a TLS stream that the other side did not announce. With a full
+  // buffer: Code::header_too_large.
   class [[nodiscard]] Fill;
   Fill fill(TimePoint deadline = kNever);
 
@@ -70,13 +78,16 @@ class Stream {
   // Bytes the kernel took, 0 when it takes none now; Code::closed when the peer is gone. Uses sendmsg(MSG_NOSIGNAL) on
   // sockets.
   Result<std::size_t> write_some(std::span<const iovec> parts, bool more = false);
-  // sendfile(2). `offset` advances. 0 bytes: would block. At the end of the file early: Code::internal.
+  // sendfile(2), or with TLS a copy. `offset` advances. 0 bytes: would block. At the end of the file early:
+  // Code::internal.
   Result<std::size_t> send_file_some(int file, std::uint64_t& offset, std::uint64_t length);
   class [[nodiscard]] Writable;
   Writable writable(TimePoint deadline = kNever);
   // Writes all of it, waiting up to `silence` each time the peer takes nothing.
   Task<Result<void>> write_all(std::string_view bytes, std::chrono::milliseconds silence, bool more = false);
 
+  // The end of what is written here; reading goes on. With TLS: close_notify first, which waits in the background for
+  // room in the kernel.
   void shutdown_write();
   // Makes the close a reset (SO_LINGER 0): the peer sees that something was cut short.
   void set_reset_on_close();
@@ -85,10 +96,14 @@ class Stream {
   friend class Fill;
   friend class Writable;
   friend struct detail::Descriptor;
+  friend struct detail::TlsStart;
   void read_soon();
   void start_read();
   void read_done(int error_number, std::size_t bytes);  // from Asio, at the top of the loop
   void write_ready(int error_number);
+  void wait_writable();
+  void tls_read();
+  std::unexpected<Error> read_failure() const;
   static void read_timer_fired(void* self);
   static void write_timer_fired(void* self);
   void look_for_hangup();
@@ -96,6 +111,7 @@ class Stream {
 
   Loop& loop_;
   detail::Descriptor* descriptor_;  // counted; an operation under way holds it too
+  std::unique_ptr<detail::TlsConnection> tls_;
   std::unique_ptr<char[]> data_;
   std::unique_ptr<char[]> pinned_;  // the buffer that holds a pinned head, when reading has moved on to another
   std::uint32_t capacity_;
