@@ -6,6 +6,7 @@
 
 #include <cstdlib>
 #include <ctime>
+#include <filesystem>
 #include <iostream>
 #include <thread>
 
@@ -20,6 +21,7 @@
 #include "control/control_server.h"
 #include "net/blocking.h"
 #include "net/channel.h"
+#include "net/resolver.h"
 #include "process/spawner_client.h"
 #include "serve/http_server.h"
 
@@ -28,7 +30,21 @@ namespace {
 
 constexpr std::chrono::seconds kLookAtLogs{2};  // how often it is looked whether logs can be written
 
-using Identities = std::map<std::string, std::uint32_t>;
+ProgramPlaces places_from_json(const nlohmann::json& content) {
+  return {.identities = content.at("identities").get<std::map<std::string, std::uint32_t>>(),
+          .runtime = content.at("runtime").get<std::map<std::string, std::string>>()};
+}
+
+// Where our own helpers for programs lie (node/preload.cjs, java/launcher.jar): installed beside the executable's
+// folder, or in a build folder.
+std::string workers_folder() {
+  std::error_code error;
+  const auto folder = std::filesystem::read_symlink("/proc/self/exe", error).parent_path();
+  for (const auto& candidate : {folder / "workers", folder / "../share/fivefold", folder / "../../share/fivefold"})
+    if (std::filesystem::exists(candidate / "node" / "preload.cjs", error))
+      return std::filesystem::canonical(candidate, error).string();
+  return "/usr/share/fivefold";
+}
 
 // One event loop with what lives on it.
 struct LoopWorld {
@@ -68,12 +84,16 @@ class ServerProcess {
   ServerProcess(Parcel hello, std::shared_ptr<const config::Config> config, UniqueFd keeper);
   ~ServerProcess();
   int run();
+  // Why it cannot serve; empty when it can.
+  const std::string& failure() const { return failure_; }
 
  private:
   void heard(std::string_view message, std::vector<UniqueFd> fds);
   void on_parcel(Parcel parcel);
   void reload(Parcel parcel);
   void drain(std::chrono::milliseconds deadline, bool keep_idle);
+  void restart_program(const std::string& name, control::ControlServer::Told told);
+  WiringContext wiring() { return {logs_, view_, static_cast<unsigned>(worlds_.size()), *applications_}; }
   bool tell(const nlohmann::json& content);
   static void watch_logs(void* self);
 
@@ -82,13 +102,17 @@ class ServerProcess {
   ServerLogs logs_;
   control::ServerView view_;
   net::BlockingPool blocking_;
+  net::Resolver resolver_{blocking_};
   std::vector<std::unique_ptr<LoopWorld>> worlds_;
+  std::vector<std::unique_ptr<process::SpawnerClient>> supervisors_;  // of the main loop, one per spawning helper
+  std::unique_ptr<models::app::Applications> applications_;
   std::unique_ptr<serve::HttpServer> http_;
   std::unique_ptr<control::ControlServer> control_;
   ParcelReader reader_;
   std::unique_ptr<net::Channel> channel_;
   net::Timer log_watch_{main_.timers(), &ServerProcess::watch_logs, this};
   int exit_status_ = 0;
+  std::string failure_;
 };
 
 ServerProcess::ServerProcess(Parcel hello, std::shared_ptr<const config::Config> config, UniqueFd keeper)
@@ -112,8 +136,23 @@ ServerProcess::ServerProcess(Parcel hello, std::shared_ptr<const config::Config>
         std::make_unique<LoopWorld>(static_cast<unsigned>(worlds_.size()), blocking_, take_descriptor(hello, socket)));
     worlds.push_back(&worlds_.back()->world);
   }
-  auto site = make_site(std::move(config), content.at("identities").get<Identities>(),
-                        {logs_, view_, static_cast<unsigned>(worlds_.size())});
+  models::app::AppSurroundings surroundings{
+      .home = main_, .loops = {}, .spawners = {}, .resolver = resolver_, .workers = workers_folder()};
+  for (auto& world : worlds_) surroundings.loops.push_back(&world->loop);
+  for (const auto& socket : content.at("supervisor_spawners")) {
+    supervisors_.push_back(process::make_spawner_client(main_, take_descriptor(hello, socket)));
+    surroundings.spawners.push_back(supervisors_.back().get());
+  }
+  applications_ = std::make_unique<models::app::Applications>(std::move(surroundings), blocking_, logs_.log(),
+                                                              content.value("predecessor", false));
+  auto made = make_site(std::move(config), places_from_json(content), wiring());
+  std::shared_ptr<const serve::Site> site;
+  if (made) {
+    site = std::move(*made);
+  } else {
+    failure_ = made.error().message;
+    return;
+  }
   http_ = std::make_unique<serve::HttpServer>(std::move(worlds), logs_.log(), logs_.access(), std::move(site));
   view_.http = http_.get();
   http_->set_listeners(listeners_from_json(hello, content.at("listeners")));
@@ -121,6 +160,9 @@ ServerProcess::ServerProcess(Parcel hello, std::shared_ptr<const config::Config>
       main_, take_descriptor(hello, content.at("control")), content.value("keeper_uid", uid_t{0}), view_, logs_.log(),
       [this](std::uint64_t id, const std::string& command) {
         return tell({{"type", "command"}, {"id", id}, {"command", command}});
+      },
+      [this](const std::string& program, control::ControlServer::Told told) {
+        restart_program(program, std::move(told));
       });
   channel_ = std::make_unique<net::Channel>(
       main_, std::move(keeper),
@@ -180,6 +222,11 @@ void ServerProcess::on_parcel(Parcel parcel) {
   } else if (type == "drain") {
     drain(std::chrono::milliseconds(content.value("deadline_ms", std::int64_t{0})), content.value("keep_idle", false));
   } else if (type == "spawner") {
+    if (content.value("supervisor", false)) {
+      const auto helper = content.value("index", std::size_t{0});
+      if (helper < supervisors_.size()) supervisors_[helper]->reconnect(take_descriptor(parcel, content.at("fd")));
+      return;
+    }
     const auto index = content.value("loop", std::size_t{0});
     if (index >= worlds_.size()) return;
     auto& world = *worlds_[index];
@@ -197,10 +244,14 @@ void ServerProcess::reload(Parcel parcel) {
   }
   const auto level = (*config)->server.log_level;
   logs_.reopen(log_files_from_json(parcel, content.at("logs")));  // before the site: its programs' files are among them
-  auto site = make_site(std::move(*config), content.at("identities").get<Identities>(),
-                        {logs_, view_, static_cast<unsigned>(worlds_.size())});
+  auto site = make_site(*config, places_from_json(content), wiring());
+  if (!site) {
+    tell({{"type", "reloaded"}, {"ok", false}, {"text", site.error().message}});
+    return;
+  }
   logs_.set_level(level);
-  http_->set_site(std::move(site));
+  http_->set_site(std::move(*site));
+  applications_->retire_all_but(**config);
   http_->set_listeners(listeners_from_json(parcel, content.at("listeners")));
   ++view_.reloads;
   view_.configured_at = ::time(nullptr);
@@ -215,8 +266,23 @@ void ServerProcess::reload(Parcel parcel) {
 
 void ServerProcess::drain(std::chrono::milliseconds deadline, bool keep_idle) {
   control_->stop_accepting();
-  http_->drain(deadline, keep_idle ? serve::HttpServer::Idle::keep : serve::HttpServer::Idle::close,
-               [this] { main_.post([this] { main_.stop(); }); });
+  if (keep_idle) {
+    // The successor takes the instances over; what is under way on them here goes on.
+    applications_->disown_all();
+    http_->drain(deadline, serve::HttpServer::Idle::keep, [this] { main_.post([this] { main_.stop(); }); });
+    return;
+  }
+  http_->drain(deadline, serve::HttpServer::Idle::close,
+               [this] { main_.post([this] { applications_->shutdown(main_.now(), [this] { main_.stop(); }); }); });
+}
+
+void ServerProcess::restart_program(const std::string& name, control::ControlServer::Told told) {
+  applications_->restart(name, [name, told = std::move(told)](Result<void> result) {
+    if (result)
+      told(true, "The instances of " + name + " have been replaced.");
+    else
+      told(false, result.error().message);
+  });
 }
 
 int give_up(int keeper, const std::string& why) {
@@ -244,7 +310,9 @@ int run_server_process() {
   auto config = parse_config(content);
   if (!config) return give_up(keeper.get(), config.error().message);
   take_ballast();
+  const int keeper_socket = keeper.get();
   ServerProcess server(std::move(*hello), std::move(*config), std::move(keeper));
+  if (!server.failure().empty()) return give_up(keeper_socket, server.failure());
   return server.run();
 }
 

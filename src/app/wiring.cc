@@ -10,18 +10,29 @@ namespace fivefold::app {
 std::string document_root(const config::Config& config, const config::Program& program) {
   for (const auto& route : config.routes)
     if (route.action == config::Action::files) return route.files.root;
+  if (program.model == config::Model::app) return program.app.root;
   if (!program.cgi.root.empty()) return program.cgi.root;
   return program.cgi.script.substr(0, program.cgi.script.rfind('/'));
 }
 
-std::shared_ptr<const serve::Site> make_site(std::shared_ptr<const config::Config> config,
-                                             const std::map<std::string, std::uint32_t>& identities,
-                                             WiringContext context) {
+Result<std::shared_ptr<const serve::Site>> make_site(std::shared_ptr<const config::Config> config,
+                                                     const ProgramPlaces& places, WiringContext context) {
   serve::Handlers handlers;
   auto& log = context.logs.log();
   for (const auto& program : config->programs) {
-    auto model = models::cgi::make_cgi_model(identities.at(program.name), program, config->server,
-                                             document_root(*config, program), context.logs.program(program.name), log);
+    const auto identity = places.identities.at(program.name);
+    auto& program_log = context.logs.program(program.name);
+    if (program.model == config::Model::app) {
+      auto model = context.applications.configure(program, config->server, identity, places.runtime.at(program.name),
+                                                  document_root(*config, program), program_log);
+      if (!model)
+        return fail(Code::internal, "program " + program.name + " cannot be set up: " + model.error().message);
+      handlers.programs.push_back(std::move(model->handler));
+      handlers.program_status.push_back(std::move(model->status));
+      continue;
+    }
+    auto model = models::cgi::make_cgi_model(identity, program, config->server, document_root(*config, program),
+                                             program_log, log);
     handlers.programs.push_back(std::move(model.handler));
     handlers.program_status.push_back(std::move(model.status));
   }

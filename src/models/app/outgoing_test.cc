@@ -13,6 +13,12 @@ class NoExchange final : public exchange::Exchange {
   net::Task<Result<exchange::Response>> redirect_locally(std::string) override { co_return exchange::Response{}; }
 };
 
+class NoSpawner final : public process::Spawner {
+  net::Task<Result<std::unique_ptr<process::Child>>> spawn(process::SpawnPlan) override {
+    co_return fail(Code::program_unavailable, "nothing is started here");
+  }
+};
+
 // A request as the server would hand it on.
 struct Rig {
   explicit Rig(std::string text, std::string prefix = "/") : bytes(std::move(text)) {
@@ -37,7 +43,8 @@ struct Rig {
   exchange::Peer peer;
   net::Loop loop{0};
   net::BlockingPool blocking{1};
-  exchange::World world{loop, blocking, *static_cast<process::Spawner*>(nullptr)};
+  NoSpawner spawner;
+  exchange::World world{loop, blocking, spawner};
   NoExchange exchange{world};
   AppProgram program{.settings = {},
                      .server_name = "machine",
@@ -105,10 +112,8 @@ TEST(Outgoing, ThePathGoesOnAsItWasWritten) {
 }
 
 TEST(Outgoing, DotSegmentsAreResolvedAsRoutingHasResolvedThem) {
-  for (const auto* path :
-       {"/public/../admin", "/public/%2e%2e/admin", "/public/.%2E/admin", "/./admin", "/x/%2E/../../admin"})
-    if (std::string_view(path) != "/x/%2E/../../admin")
-      EXPECT_EQ(Rig("GET " + std::string(path) + " HTTP/1.1\r\nHost: a\r\n\r\n").target(), "/admin") << path;
+  for (const std::string path : {"/public/../admin", "/public/%2e%2e/admin", "/public/.%2E/admin", "/./admin"})
+    EXPECT_EQ(Rig("GET " + path + " HTTP/1.1\r\nHost: a\r\n\r\n").target(), "/admin") << path;
   EXPECT_EQ(Rig("GET /a/.well-known/..x HTTP/1.1\r\nHost: a\r\n\r\n").target(), "/a/.well-known/..x");
 }
 
