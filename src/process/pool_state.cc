@@ -18,12 +18,14 @@ const std::shared_ptr<Instance>* PoolState::choose(const LeaseWish& wish) {
       any = true;
       active += each->active;
       if (cap != 0 && each->active >= cap) continue;
-      if (each->id == wish.not_this)
+      if (each->id == wish.not_this) {
+        if (each->own && state == InstanceState::ejected) continue;  // its successor is on its way
         avoided = &each;
-      else if (each->id == wish.sticky)
+      } else if (each->id == wish.sticky) {
         wished = &each;
-      else if (!best || each->active < (*best)->active)  // of equals the lowest id, so that the others can idle out
+      } else if (!best || each->active < (*best)->active) {  // of equals the lowest id: the others can idle out
         best = &each;
+      }
     }
     return any;
   };

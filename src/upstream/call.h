@@ -75,8 +75,12 @@ struct CallFailure {
   Error error;  // program_failed, program_unavailable, program_timeout, or the client's own (closed, request_timeout,
                 // ...)
   bool came_to_nothing = false;  // not a byte of a response had come when the connection ended
-  bool body_touched = false;     // some of the request's body has been pulled: the request cannot be sent again
-  bool reused = false;           // the connection had served before: it may just have reached the end of its life
+  // Nothing came, and the connection was reset: some of the request was never read by whoever was to answer it (a
+  // socket that is closed with bytes unread, or before it was accepted, resets). Tells nothing of what lies behind a
+  // proxy.
+  bool unread = false;
+  bool body_touched = false;  // some of the request's body has been pulled: the request cannot be sent again
+  bool reused = false;        // the connection had served before: it may just have reached the end of its life
   std::unique_ptr<CallOwner> owner = {};  // given back
   exchange::Body body = {};               // given back too, unless it has been touched
 };

@@ -23,6 +23,7 @@ class Application:
         self.folder.write("api/server.py", PROGRAM)
         self.folder.write("www/hello.txt", "hello from a file\n")
         self.site = self.serve(self.config(settings, routes, arguments), server, **keywords)
+        self.site.settled = {}      # what its instances hold is there once they are ready
         if wait:
             self.wait_ready()
         return self.site
@@ -37,8 +38,10 @@ class Application:
         return self.instances("ready", "busy")
 
     def wait_ready(self, count=None, timeout=15):
-        return processes.wait_for(lambda: (found := self.ready()) and (count is None or len(found) == count) and found, timeout,
-                                  lambda: f"{count or 'any'} ready instance: {self.program()}\n{self.site.log_text()[-3000:]}")
+        ready = processes.wait_for(lambda: (found := self.ready()) and (count is None or len(found) == count) and found, timeout,
+                                   lambda: f"{count or 'any'} ready instance: {self.program()}\n{self.site.log_text()[-3000:]}")
+        self.site.settled = self.site.settled or self.site._descriptors()
+        return ready
 
     def note(self, name):
         path = self.scratch / name

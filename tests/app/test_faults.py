@@ -12,20 +12,28 @@ from harness import processes
 from harness.wire import Closed, Truncated
 
 
+def told_or_cut(connection):
+    """An answer that broke: 502 where nothing of it had gone yet, else a connection that ends in its middle."""
+    try:
+        assert connection.read_response(timeout=10).status == 502
+    except Truncated:
+        pass
+
+
 def test_killed_before_the_head_is_502(application):
     site = application("instances = 2", wait=False)
     application.wait_ready(2)
     assert site.get("/app/die?when=before").status == 502
+    for _ in range(5):
+        assert site.get("/app/pid").status == 200
     application.wait_ready(2)
-    assert site.get("/app/pid").status == 200
 
 
 def test_killed_within_the_answer_cuts_it(application):
     site = application()
     with site.connect() as connection:
         connection.request("GET", "/app/die?when=during")
-        with pytest.raises(Truncated):
-            connection.read_response(timeout=10)
+        told_or_cut(connection)
     assert site.get("/app/pid", timeout=15).status == 200
 
 
@@ -104,12 +112,11 @@ def test_bad_chunk_cuts_the_answer(application):
     site = application()
     with site.connect() as connection:
         connection.request("GET", "/app/bad-chunk")
-        with pytest.raises(Truncated):
-            connection.read_response(timeout=10)
+        told_or_cut(connection)
 
 
 def test_a_socket_that_is_gone_is_replaced(application):
-    site = application("instances = 2\nkeep_alive = 0", wait=False)
+    site = application('instances = 2\nkeep_alive = "0s"', wait=False)
     application.wait_ready(2)
     assert site.get("/app/refuse").status == 200
     for _ in range(10):
@@ -120,12 +127,12 @@ def test_a_socket_that_is_gone_is_replaced(application):
 def test_crash_loop_ends_with_its_journey(application):
     site = application('env = { BOOT = "exit" }\nstart_retries = 3\nstart_timeout = "5s"', server='error_detail = "page"', wait=False)
     site.wait_log("given up", timeout=20)
-    starts = len(application.log_lines(r"booting exit"))
+    starts = len(application.log_lines(r"instance \d+: booting exit"))
     response = site.get("/app/pid")
     assert response.status == 502
     for part in ("status 3", "npm install", "spawned", "express"):
         assert part in response.text, response.text
-    assert len(application.log_lines(r"booting exit")) == starts == 3
+    assert len(application.log_lines(r"instance \d+: booting exit")) == starts == 3
     assert application.instances("failed") and not application.ready()
     assert site.get("/files/hello.txt").status == 200
     # The mend, and a restart.
@@ -157,7 +164,7 @@ def test_a_missing_command_is_named(application):
     site = application(wait=False, server='error_detail = "page"', settings='start_retries = 1')
     site.configure(application.config('start_retries = 1').replace("/usr/bin/python3", "/usr/bin/no-such-command"))
     assert site.command("reload").returncode == 1
-    assert "no-such-command" in site.command("check", str(site.config_path)).stdout + site.command("check", str(site.config_path)).stderr
+    assert "no-such-command" in site.command("check").stdout + site.command("check").stderr
 
 
 def test_forking_away_is_an_end(application):
@@ -212,7 +219,7 @@ def test_hop_by_hop_fields_end_here(application):
 
 
 def test_health_checks_replace_a_sick_instance(application):
-    site = application('health = { path = "/pid", interval = "300ms", timeout = "300ms", failures = 2 }')
+    site = application('health = { path = "/pid", interval = "300ms", timeout = "300ms", failures = 2 }\nstop_grace = "500ms"')
     before = application.pids()
     os.kill(before[0], signal.SIGSTOP)
     processes.wait_for(lambda: (now := application.pids()) and set(now).isdisjoint(before), 20, "another instance")
@@ -263,7 +270,7 @@ def test_addresses_of_others_are_balanced_rested_and_tried_again(application, fo
         thread.start()
     ports = [server.server_address[1] for server in servers]
     addresses = ", ".join(f'"127.0.0.1:{port}"' for port in ports)
-    site = serve(f'[[route]]\npath = "/*"\nrun = "other"\n[program.other]\nmodel = "app"\naddress = [{addresses}]\nkeep_alive = 0\n')
+    site = serve(f'[[route]]\npath = "/*"\nrun = "other"\n[program.other]\nmodel = "app"\naddress = [{addresses}]\nkeep_alive = "0s"\n')
     try:
         assert site.get("/").status == 200
         servers[0].shutdown()

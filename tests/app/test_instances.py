@@ -230,6 +230,7 @@ def test_a_switched_release_is_followed(application):
     for number in (1, 2):
         application.folder.write(f"releases/{number}/version", str(number))
         application.folder.write(f"releases/{number}/server.py", PROGRAM)
+    application.folder.write("www/hello.txt", "hello\n")
     link = application.folder / "api"
     link.symlink_to("releases/1")
     site = application.serve(application.config())

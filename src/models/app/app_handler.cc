@@ -114,7 +114,10 @@ net::Task<Result<Response>> AppHandler::handle(Request request, Exchange& exchan
         // Nothing has left: another instance, or the one that takes its place, may have the request.
         (*lease)->unreachable(opened.error().message);
         attempt.wish.not_this = instance;
-        if (attempt.tries_left-- > 0) continue;
+        if (attempt.tries_left > 0) {
+          --attempt.tries_left;
+          continue;
+        }
         if (opened.error().code == Code::timed_out) opened.error().code = Code::program_timeout;
         if (opened.error().code == Code::program_unavailable) opened.error().code = Code::program_failed;
         co_return std::unexpected(tell(std::move(opened.error()), *program, exchange));
@@ -133,7 +136,15 @@ net::Task<Result<Response>> AppHandler::handle(Request request, Exchange& exchan
     // A kept connection that ends without a byte has most likely crossed our request: sent again, unless that could do
     // twice what was asked for once.
     if (failure.came_to_nothing && failure.reused && !attempt.has_body && is_safe(request.head.method)) continue;
-    if (auto* owner = static_cast<LeaseOwner*>(failure.owner.get())) {
+    auto* owner = static_cast<LeaseOwner*>(failure.owner.get());
+    // A process of ours that has died before it has read the request cannot have acted upon it.
+    if (failure.unread && !attempt.has_body && owner && owner->lease().pid() != 0 && attempt.tries_left > 0) {
+      --attempt.tries_left;
+      owner->lease().unreachable(failure.error.message);
+      attempt.wish.not_this = instance;
+      continue;
+    }
+    if (owner) {
       owner->lease().failed();
       if (failure.error.code == Code::program_timeout && app.on_timeout == config::OnTimeout::replace)
         owner->lease().replace("the request " + printable(attempt.wish.what) +

@@ -61,10 +61,12 @@ Result<Pipe> make_pipe() {
   return Pipe{UniqueFd(fds[0]), UniqueFd(fds[1])};
 }
 
+// Everybody may write in it: the folder around it lets in only the program's user and the server. What is made in it
+// belongs to the server's group, so that the server may connect to a socket that another user's program has made.
 Result<void> make_folder(const std::string& folder, bool with_tmp) {
   std::error_code error;
   std::filesystem::remove_all(folder, error);  // of an instance long gone
-  if (::mkdir(folder.c_str(), 0700) != 0 || ::chmod(folder.c_str(), 0777) != 0)
+  if (::mkdir(folder.c_str(), 0700) != 0 || ::chmod(folder.c_str(), 02777) != 0)
     return fail_errno(errno, "make the folder " + folder);
   const auto tmp = folder + "/tmp";
   if (with_tmp && (::mkdir(tmp.c_str(), 0700) != 0 || ::chmod(tmp.c_str(), 0777) != 0))
