@@ -124,11 +124,12 @@ class NameServer {
 struct World {
   NameServer server;
   std::atomic<std::int64_t> passed{0};  // seconds, by the resolver's clock
+  std::atomic<std::int64_t> looks{0};   // each look at the clock is a nanosecond later
   const TimePoint start = Clock::now();
   BlockingPool pool{2};
   Loop loop{0};
   Resolver resolver{pool, {.servers = server.where(), .timeout = milliseconds(400), .now = [this] {
-                             return start + seconds(passed.load());
+                             return start + seconds(passed.load()) + std::chrono::nanoseconds(++looks);
                            }}};
   Addresses resolve(const std::string& host, std::uint16_t port = 80) {
     return result_of<Addresses>(loop, resolver.resolve(loop, host, port), fail(Code::internal, "unset"));
@@ -281,6 +282,30 @@ TEST(Resolver, ManyNamesAtOnceAllGetTheirAnswer) {
     group.start(resolve_into(world.resolver, world.loop, "n" + std::to_string(i) + ".test", answers));
   world.loop.run();
   EXPECT_EQ(answers, 100);
+}
+
+TEST(Resolver, TheNameLongestUnusedIsForgotten) {
+  World world;
+  const auto name = [](std::size_t i) { return "n" + std::to_string(i) + ".test"; };
+  int answers = 0;
+  for (std::size_t i = 0; i <= Resolver::kMostNames; ++i) {
+    world.server.put(name(i), {{"127.0.0.1"}});
+    run(world.loop, resolve_into(world.resolver, world.loop, name(i), answers));
+  }
+  run(world.loop, resolve_into(world.resolver, world.loop, name(2), answers));
+  EXPECT_EQ(world.server.questions(name(2)), 1);
+  run(world.loop, resolve_into(world.resolver, world.loop, name(0), answers));
+  EXPECT_EQ(world.server.questions(name(0)), 2);
+  EXPECT_EQ(answers, static_cast<int>(Resolver::kMostNames) + 3);
+}
+
+TEST(Resolver, AnEndlessListOfAddressesIsCut) {
+  World world;
+  NameServer::Record record;
+  for (int i = 1; i <= 20; ++i) record.addresses.push_back("127.0.1." + std::to_string(i));
+  for (int i = 1; i <= 15; ++i) record.addresses.push_back("::" + std::to_string(i));
+  world.server.put("many.test", record);
+  EXPECT_EQ(world.texts("many.test").size(), Resolver::kMostAddresses);
 }
 
 TEST(Resolver, MayBeLetGoOfWhileItAsks) {
