@@ -71,6 +71,7 @@ class Connections {
   ~Connections();
   net::Loop& loop() const { return loop_; }
   const Endpoint& endpoint() const { return endpoint_; }
+  const ConnectionLimits& limits() const { return limits_; }
 
   // The most recently used one; null when there is none. Costs no system call.
   std::unique_ptr<Connection> take_idle();

@@ -29,6 +29,7 @@ TEST_F(Kept, OneThatTheApplicationClosesIsNotGivenOut) {
   run(wait_for(loop_, 60ms));
   EXPECT_EQ(home_->take_idle(), nullptr);
   EXPECT_EQ(ask().body, "x");
+  application_->stop();
 }
 
 TEST_F(Kept, OneThatSaysWhatNobodyAskedForIsNotGivenOut) {

@@ -5,6 +5,7 @@
 
 #include "base/text.h"
 #include "http/status.h"
+#include "upstream/announced_body.h"
 #include "upstream/http_tunnel.h"
 #include "upstream/words.h"
 
@@ -13,17 +14,6 @@ namespace {
 
 // Chunks that came together are passed on as one piece up to this: copying them costs less than sending each alone.
 constexpr std::size_t kWorthCopying = 16384;
-
-// What a HEAD is answered with: a length, when the application has said one, and no byte.
-class AnnouncedBody final : public exchange::BodySource {
- public:
-  explicit AnnouncedBody(std::optional<std::uint64_t> length) : length_(length) {}
-  net::Task<Result<exchange::Chunk>> next() override { co_return exchange::Chunk{}; }
-  std::optional<std::uint64_t> length() const override { return length_; }
-
- private:
-  std::optional<std::uint64_t> length_;
-};
 
 bool is_the_applications(const Error& error) {
   return error.code == Code::program_failed || error.code == Code::program_timeout;
@@ -74,7 +64,7 @@ Result<void> HttpExchange::send(const OutgoingHead& head) {
   auto started = sender_->start(bytes);
   began_ = sender_->last_sent();
   if (!started && started.error().code == Code::closed) {
-    came_to_nothing_ = true;
+    came_to_nothing_ = was_reset_ = true;
     return fail(Code::program_failed, "The application closed the connection before the request was sent.");
   }
   return started;
@@ -338,6 +328,7 @@ Answer HttpExchange::answer(std::unique_ptr<HttpExchange> exchange) {
 
 CallFailure HttpExchange::failure(Error error) {
   CallFailure failure{.error = std::move(error), .came_to_nothing = came_to_nothing_};
+  failure.unread = came_to_nothing_ && was_reset_;
   failure.reused = call_.connection->reused();
   failure.body_touched = sender_ && sender_->body_touched();
   if (!failure.body_touched) failure.body = sender_ ? sender_->take_body() : std::move(call_.body);

@@ -6,9 +6,7 @@
 #include "base/text.h"
 
 namespace fivefold::upstream {
-namespace {
-
-bool is_ours(std::string_view name) {
+bool is_connections_own(std::string_view name) {
   switch (ascii_lower(name.front())) {
     case 'c':
       return equals_ignoring_case(name, "content-length") || equals_ignoring_case(name, "connection");
@@ -28,6 +26,8 @@ bool is_ours(std::string_view name) {
   }
 }
 
+namespace {
+
 bool is_target(std::string_view target) {
   return !target.empty() && std::all_of(target.begin(), target.end(),
                                         [](char c) { return static_cast<unsigned char>(c) > 0x20 && c != 0x7f; });
@@ -39,7 +39,7 @@ void append_fields(std::string_view wire, std::string& out) {
   for (std::size_t at = 0; at < wire.size();) {
     const auto end = wire.find('\n', at) + 1;
     const auto name = wire.substr(at, wire.find(':', at) - at);
-    if (is_ours(name)) {
+    if (is_connections_own(name)) {
       out.append(wire.substr(copied, at - copied));
       copied = end;
     }
@@ -50,12 +50,17 @@ void append_fields(std::string_view wire, std::string& out) {
 
 }  // namespace
 
-Result<void> append_request_head(const OutgoingHead& head, RequestFraming framing, std::string& out) {
+Result<void> check_request_line(const OutgoingHead& head) {
   if (!http::is_token(head.method))
     return fail(Code::internal, "The method \"" + printable(head.method) + "\" is no token.");
   if (!is_target(head.target))
     return fail(Code::internal,
                 "The request target \"" + printable(head.target) + "\" cannot be sent: it has to be visible bytes.");
+  return {};
+}
+
+Result<void> append_request_head(const OutgoingHead& head, RequestFraming framing, std::string& out) {
+  if (auto checked = check_request_line(head); !checked) return checked;
   out.reserve(out.size() + head.method.size() + head.target.size() + head.fields.wire().size() + 128);
   out.append(head.method).append(" ").append(head.target).append(" HTTP/1.1\r\n");
   append_fields(head.fields.wire(), out);

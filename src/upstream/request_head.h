@@ -16,9 +16,14 @@ struct RequestFraming {
   std::uint64_t length = 0;
 };
 
+// A field of one connection, of a message's framing, or Expect: never taken over from the client's request.
+bool is_connections_own(std::string_view name);
+
+// Code::internal for a method or target that could be read as anything else.
+Result<void> check_request_line(const OutgoingHead& head);
+
 // Appends request line, fields, framing and the empty line to `out`. Fields that frame, that are the client's own
-// connection's or that ask for 100 Continue (Expect) are left out, whoever put them in. Code::internal for a method or
-// target that could be read as anything else.
+// connection's or that ask for 100 Continue (Expect) are left out, whoever put them in. Errors of check_request_line().
 Result<void> append_request_head(const OutgoingHead& head, RequestFraming framing, std::string& out);
 
 }  // namespace fivefold::upstream
