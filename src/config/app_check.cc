@@ -1,6 +1,7 @@
 // What the keys of an application tell only together.
 #include <algorithm>
 #include <array>
+#include <set>
 
 #include "base/text.h"
 #include "config/app_section.h"
@@ -66,6 +67,16 @@ class AppCheck {
 
   void servlet() {
     refuse({"socket_activation", "ready"}, "goes with 'command', but " + name_ + " has 'servlet'", "remove it");
+    std::set<std::string_view> names;
+    for (const auto& path : app_.servlet) {
+      std::string_view name = path;
+      name.remove_prefix(name.rfind('/') + 1);
+      if (name.ends_with(".war")) name.remove_suffix(4);
+      if (!names.insert(name).second)
+        faults_.error(table_.find("servlet")->value.at,
+                      "'servlet' of " + name_ + " has two that would answer under /" + printable(name),
+                      "rename one, or make two programs");
+    }
     if (app_.protocol != Protocol::http)
       faults_.error(table_.find("protocol")->value.at,
                     "a servlet speaks HTTP, but 'protocol' of " + name_ + " says otherwise", "remove it");

@@ -95,12 +95,13 @@ std::string words_mend(std::string_view text) {
   return "write an array of words, or command = [\"/bin/sh\", \"-c\", '...'] for what a shell shall read";
 }
 
-void check_placeholders(TableReader& reader, const Node& word) {
+// In a text for a shell braces have meanings of their own.
+void check_placeholders(TableReader& reader, const Node& word, bool for_shell) {
   const std::vector<std::string_view> known = {"socket", "port", "host", "root"};
   for (const auto name : unknown_placeholders(word.text)) {
     const auto shown = "{" + std::string(name) + "}";
     const auto meant = nearest(name, known);
-    if (!meant.empty())
+    if (!meant.empty() && !for_shell)
       reader.context().faults.error(word.at, reader.name("command") + " has " + shown + ", which nothing fills in",
                                     "did you mean {" + std::string(meant) + "}?");
     else
@@ -134,9 +135,10 @@ void read_command(TableReader& reader, std::vector<std::string>& command) {
                    number);
       continue;
     }
-    check_placeholders(reader, item);
     command.push_back(item.text);
   }
+  for (const auto& item : value.items)
+    if (item.is(Node::Kind::string)) check_placeholders(reader, item, is_shell_command(command));
   const auto& first = value.items.front();
   if (!first.is(Node::Kind::string)) return;
   if (first.text.empty())

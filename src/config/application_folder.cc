@@ -136,8 +136,10 @@ std::string web_process(const std::string& procfile) {
 std::string read_source(const std::string& path) {
   std::error_code why;
   if (!std::filesystem::is_regular_file(path, why)) return {};
+  const auto size = std::filesystem::file_size(path, why);
+  if (why) return {};
   std::ifstream file(path, std::ios::binary);
-  std::string text(kMostOfSource, '\0');
+  std::string text(std::min<std::size_t>(size, kMostOfSource), '\0');
   file.read(text.data(), static_cast<std::streamsize>(text.size()));
   text.resize(static_cast<std::size_t>(file.gcount()));
   return text;

@@ -10,8 +10,10 @@ std::optional<PackageJson> read_package_json(const std::string& folder) {
   std::error_code why;
   const auto path = folder + "/package.json";
   if (!std::filesystem::is_regular_file(path, why)) return std::nullopt;
+  const auto size = std::filesystem::file_size(path, why);
+  if (why || size > kLargestPackageJson) return std::nullopt;
   std::ifstream file(path, std::ios::binary);
-  std::string text(kLargestPackageJson, '\0');
+  std::string text(size, '\0');
   file.read(text.data(), static_cast<std::streamsize>(text.size()));
   text.resize(static_cast<std::size_t>(file.gcount()));
   const auto json = nlohmann::json::parse(text, nullptr, false);

@@ -64,7 +64,18 @@ def make_what_it_names(folder, settings):
         inside(program.get("root"), True)
         inside(program.get("xsendfile_root"), True)
         inside(program.get("working_directory"), True)
-        inside(program.get("script"), False)
+        if program.get("model") != "app":
+            inside(program.get("script"), False)
+            continue
+        root = pathlib.PurePath(program.get("root", "."))
+        words = program.get("command", [])
+        for name in [word for word in words[:1] if "/" in word] + [word for word in words[1:] if word.endswith(".js")]:
+            inside(str(root / name), False)
+        servlets = program.get("servlet", [])
+        for name in [servlets] if isinstance(servlets, str) else servlets:
+            inside(str(root / name), False)
+        for key in ("ca", "certificate", "key"):
+            inside(program.get("tls", {}).get(key), False)
 
 
 def with_a_user_of_this_machine(match):
