@@ -39,7 +39,7 @@ set(CPACK_DEBIAN_PACKAGE_SECTION httpd)
 set(CPACK_DEBIAN_PACKAGE_PRIORITY optional)
 set(CPACK_DEBIAN_PACKAGE_SHLIBDEPS ON)
 set(CPACK_DEBIAN_PACKAGE_DEPENDS "base-passwd, init-system-helpers (>= 1.52)")
-set(CPACK_DEBIAN_PACKAGE_SUGGESTS "logrotate, perl, python3")
+set(CPACK_DEBIAN_PACKAGE_SUGGESTS "logrotate, perl, python3, nodejs (>= 18), default-jre-headless (>= 2:1.17), libtomcat10-java")
 set(CPACK_DEBIAN_PACKAGE_PROVIDES "httpd, httpd-cgi")
 set(CPACK_DEBIAN_PACKAGE_CONTROL_STRICT_PERMISSION ON)
 set(CPACK_DEBIAN_PACKAGE_CONTROL_EXTRA

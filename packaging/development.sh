@@ -1,10 +1,16 @@
 # shellcheck shell=bash
 # What ./run and ./test share. To be sourced with $repo set to the folder of the checkout.
 
-# need_packages FILE...: installs the Debian packages these lists name and the machine lacks, and says so. Costs one dpkg query when nothing does.
+# need_packages FILE...: installs the Debian packages these lists name and the machine lacks, and says so. A word "command=package" names a
+# package that is wanted only where the command is missing, whoever installed it. Costs one dpkg query when nothing is missing.
 need_packages() {
-  local wanted missing sudo=()
-  wanted=$(sed -e 's/#.*//' -- "$@" | tr -s ' \t' '\n' | sed '/^$/d' | sort -u)
+  local wanted missing word sudo=()
+  wanted=$(sed -e 's/#.*//' -- "$@" | tr -s ' \t' '\n' | sed '/^$/d' | while read -r word; do
+    case $word in
+      *=*) command -v "${word%%=*}" >/dev/null || printf '%s\n' "${word#*=}" ;;
+      *) printf '%s\n' "$word" ;;
+    esac
+  done | sort -u)
   if ! command -v apt-get >/dev/null || ! command -v dpkg-query >/dev/null; then
     printf 'This machine has no apt-get. If the build stops, install what these Debian packages hold:\n%s\n' "$(paste -sd' ' <<<"$wanted")" >&2
     return 0

@@ -1,6 +1,7 @@
 """An application started as the server starts one, and asked over its socket: what is tested is what runs beside the server."""
 import os
 import pathlib
+import pwd
 import shutil
 import signal
 import socket
@@ -15,7 +16,7 @@ from .wire import Connection
 def needs(*paths):
     """Skips a test where one of these commands or files is not installed."""
     missing = [str(path) for path in paths if not (os.path.exists(path) if str(path).startswith("/") else shutil.which(path))]
-    return pytest.mark.skipif(bool(missing), reason=f"not installed: {', '.join(missing)} (see packaging/apt/programs.txt)")
+    return pytest.mark.skipif(bool(missing), reason=f"not installed: {', '.join(missing)} (see tests/programs/PACKAGES)")
 
 
 def free_port():
@@ -27,6 +28,18 @@ def free_port():
 def nobody_listens(port):
     with socket.socket() as probe:
         return probe.connect_ex(("127.0.0.1", port)) != 0
+
+
+def give_to_server(path):
+    """The programs run as the server's user, who must own what they write to."""
+    if os.getuid() == 0:
+        try:
+            account = pwd.getpwnam("www-data")
+        except KeyError:
+            account = pwd.getpwnam("nobody")
+        for root, folders, files in os.walk(path):
+            for name in (".", *folders, *files):
+                os.chown(os.path.join(root, name), account.pw_uid, account.pw_gid)
 
 
 class Application:

@@ -4,18 +4,13 @@ import hashlib
 import os
 import pathlib
 import re
-import shutil
 import subprocess
 import time
 
 import pytest
 
+from harness.application import give_to_server, needs
 from harness.wire import chunked
-
-
-def needs(*paths):
-    missing = [path for path in paths if not (os.path.exists(path) if path.startswith("/") else shutil.which(path))]
-    return pytest.mark.skipif(bool(missing), reason=f"not installed: {', '.join(missing)} (see tests/programs/PACKAGES)")
 
 
 GIT_ENVIRONMENT = {"PATH": os.environ["PATH"], "HOME": "/nonexistent", "GIT_CONFIG_NOSYSTEM": "1", "GIT_TERMINAL_PROMPT": "0",
@@ -27,19 +22,6 @@ def run(*command, cwd=None, **keywords):
     done = subprocess.run([str(word) for word in command], cwd=cwd, env=GIT_ENVIRONMENT, capture_output=True, timeout=60, **keywords)
     assert done.returncode == 0, f"{command}: {done.stderr.decode()}{done.stdout.decode()}"
     return done.stdout.decode("utf-8", "replace")
-
-
-def give_to_server(path):
-    """The programs run as the server's user, who must own what they write to."""
-    if os.getuid() == 0:
-        import pwd
-        try:
-            account = pwd.getpwnam("www-data")
-        except KeyError:
-            account = pwd.getpwnam("nobody")
-        for root, folders, files in os.walk(path):
-            for name in (".", *folders, *files):
-                os.chown(os.path.join(root, name), account.pw_uid, account.pw_gid)
 
 
 @pytest.fixture

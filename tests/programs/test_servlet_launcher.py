@@ -191,6 +191,7 @@ def test_it_ends_in_order_and_leaves_nothing(start, built, folder):
 
 
 def test_what_a_killed_one_left_is_removed_by_the_next(start, built, folder):
+    folder.path.chmod(0o777)
     first = start(f"/={built}/shop.war")
     first.connect().close()
     first.process.kill()

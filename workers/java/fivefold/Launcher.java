@@ -110,6 +110,8 @@ public final class Launcher {
       Files.deleteIfExists(Path.of(arguments.socket()));
       connector.setProperty("unixDomainSocketPath", arguments.socket());
       connector.setProperty("unixDomainSocketPathPermissions", "rw-rw-rw-");
+      // The folder is the server's, which decides who may come to it; newer Tomcats would refuse one that others may write to.
+      connector.setProperty("unixDomainSocketParentPermissions", "");
     } else {
       connector.setPort(arguments.port());
       connector.setProperty("address", "127.0.0.1");
