@@ -33,6 +33,9 @@ struct Peer {
   std::string local_address;  // where the connection was accepted
   std::uint16_t local_port = 0;
   bool secure = false;  // the client speaks TLS (to us, or to a trusted proxy that says so)
+  // The host, with its port if it has one, that the client asked a trusted proxy for; empty when no proxy says so: then
+  // it is the request's own.
+  std::string forwarded_host = {};
 };
 
 struct Request {

@@ -7,14 +7,45 @@
 namespace fivefold::serve {
 namespace {
 
-constexpr std::string_view kStyle =
-    "body{font:16px/1.5 system-ui,sans-serif;max-width:46rem;margin:12vh auto;padding:0 "
-    "1.5rem;color:#222;background:#fff}"
-    "h1{font-size:1.5rem;font-weight:600}code,pre{font:13px/1.5 "
-    "ui-monospace,monospace}pre{background:#f4f4f2;padding:1rem;overflow:auto}"
-    "footer{color:#777;font-size:.85rem;margin-top:2rem}table{border-collapse:collapse}td{padding:.1rem 1rem .1rem "
-    "0;vertical-align:top}"
-    "@media(prefers-color-scheme:dark){body{color:#ddd;background:#191919}pre{background:#262626}}";
+// A page without anything from elsewhere.
+constexpr std::string_view kStyle = R"(
+:root{color-scheme:light dark;--ink:#1d2329;--soft:#5c6670;--paper:#fff;--line:#dde1e4}
+@media(prefers-color-scheme:dark){:root{--ink:#e4e7ea;--soft:#9aa4ad;--paper:#16191c;--line:#343b41}}
+*{box-sizing:border-box}
+body{font:16px/1.5 system-ui,sans-serif;max-width:50rem;margin:0 auto;padding:10vh 1.5rem 3rem;color:var(--ink);
+background:var(--paper);overflow-wrap:anywhere}
+h1{font-size:1.5rem;font-weight:600;line-height:1.25;margin:0 0 .75rem}
+p{margin:.75rem 0}
+code,pre,time,dd{font:.8125rem/1.55 ui-monospace,SFMono-Regular,Menlo,monospace}
+footer{color:var(--soft);font-size:.85rem;margin-top:2rem;border-top:1px solid var(--line);padding-top:.75rem}
+)";
+
+// Where the story of a failure is told: process::Journey's ol.journey, dl.facts, p.failure, p.mend and pre.output;
+// tables for whoever tells it in one.
+constexpr std::string_view kStoryStyle = R"(
+:root{--panel:#f4f5f6;--bad:#b3261e;--good:#0b6e4f;--good-panel:#e9f6f0}
+@media(prefers-color-scheme:dark){:root{--panel:#1f2428;--bad:#ff8a80;--good:#7fd8b4;--good-panel:#16302a}}
+small{font-size:.875rem;color:var(--soft)}
+pre{background:var(--panel);border:1px solid var(--line);border-radius:6px;padding:.9rem 1rem;margin:1rem 0;
+overflow:auto;max-height:32rem;white-space:pre-wrap}
+ol.journey{display:grid;grid-template-columns:max-content max-content 1fr;column-gap:1rem;list-style:none;
+margin:1.5rem 0;padding:0;border-top:1px solid var(--line)}
+ol.journey li{display:grid;grid-column:1/-1;grid-template-columns:subgrid;align-items:baseline;padding:.3rem 0;
+border-bottom:1px solid var(--line)}
+ol.journey time{color:var(--soft);text-align:right;font-variant-numeric:tabular-nums}
+table{border-collapse:collapse;width:100%;margin:1.5rem 0}
+th,td{text-align:left;vertical-align:top;padding:.3rem 1rem .3rem 0;border-bottom:1px solid var(--line)}
+th{font-weight:600}
+dl.facts{display:grid;grid-template-columns:max-content 1fr;gap:.2rem 1rem;margin:1rem 0}
+dt{color:var(--soft)}dd{margin:0}
+.failure{color:var(--bad)}
+.mend{border-left:4px solid var(--good);background:var(--good-panel);border-radius:0 6px 6px 0;padding:.7rem 1rem}
+.mend::before{content:"What to do: ";color:var(--good);font-weight:600}
+pre.output::before{content:"The program's own output";display:block;font:600 .8125rem system-ui,sans-serif;
+color:var(--soft);margin-bottom:.5rem}
+@media(max-width:34rem){ol.journey{grid-template-columns:max-content 1fr}ol.journey small{grid-column:2}
+dl.facts{grid-template-columns:1fr}}
+)";
 
 enum class Form : std::uint8_t { html, json, text };
 
@@ -47,11 +78,19 @@ std::string page(int status, std::string_view reason, std::string_view message, 
                  std::string_view id) {
   std::string html = fmt::format(
       "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" "
-      "content=\"width=device-width\">"
-      "<title>{0} {1}</title><style>{2}</style></head><body><h1>{0} {1}</h1>",
-      status, html_escape(reason), kStyle);
-  if (!message.empty()) html += fmt::format("<p>{}</p>", html_escape(message));
-  html += story;
+      "content=\"width=device-width,initial-scale=1\">"
+      "<title>{0} {1}</title><style>{2}{3}</style></head><body><h1>{0} {1}</h1>",
+      status, html_escape(reason), kStyle, story.empty() ? std::string_view() : kStoryStyle);
+  if (message.empty() && status >= 500)
+    html +=
+        "<p>This request could not be answered. Whoever runs this site finds the reason in its log, under the number "
+        "below.</p>\n";
+  if (!message.empty()) html += fmt::format("<p class=\"what\">{}</p>\n", html_escape(message));
+  // The story's own last sentence is often the one above.
+  const auto same = fmt::format("<p class=\"failure\">{}</p>\n", html_escape(message));
+  const auto at = story.find(same);
+  html += story.substr(0, at);
+  if (at != std::string_view::npos) html += story.substr(at + same.size());
   if (status >= 500) html += fmt::format("<footer>Request <code>{}</code></footer>", id);
   html += "</body></html>\n";
   return html;

@@ -43,5 +43,38 @@ TEST(Forwarded, TheProtocolIsTakenFromATrustedProxy) {
   EXPECT_FALSE(seen("10.0.0.9", {{"X-Forwarded-Proto", "https"}}, {"10.0.0.1"}).secure);
 }
 
+TEST(Forwarded, TheHostIsTakenFromATrustedProxy) {
+  const std::vector<std::string> trusted{"10.0.0.0/8"};
+  EXPECT_EQ(seen("10.0.0.1", {{"X-Forwarded-For", "1.2.3.4"}, {"X-Forwarded-Host", "shop.example:8443"}}, trusted)
+                .forwarded_host,
+            "shop.example:8443");
+  EXPECT_EQ(seen("10.0.0.1", {{"X-Forwarded-Host", "shop.example"}}, trusted).forwarded_host, "shop.example");
+  EXPECT_EQ(
+      seen("10.0.0.1", {{"Forwarded", "for=1.2.3.4;host=\"shop.example:81\";proto=https"}}, trusted).forwarded_host,
+      "shop.example:81");
+  EXPECT_EQ(seen("192.0.2.1", {{"X-Forwarded-Host", "shop.example"}}, trusted).forwarded_host, "");
+  EXPECT_EQ(seen("10.0.0.1", {{"X-Forwarded-For", "1.2.3.4"}}, trusted).forwarded_host, "");
+}
+
+TEST(Forwarded, AHostThatIsNoneIsNotBelieved) {
+  for (const char* host : {"a b", "user@shop.example", "shop.example/path", "shop.example:99999", "\"shop.example\""})
+    EXPECT_EQ(seen("10.0.0.1", {{"X-Forwarded-Host", host}}, {"10.0.0.1"}).forwarded_host, "") << host;
+}
+
+TEST(Forwarded, SchemeAndHostAreThoseOfTheLastTrustedStop) {
+  const std::vector<std::string> trusted{"10.0.0.0/8"};
+  const auto client = seen("10.0.0.1",
+                           {{"X-Forwarded-For", "6.6.6.6, 1.2.3.4, 10.0.0.2"},
+                            {"X-Forwarded-Proto", "http, https, http"},
+                            {"X-Forwarded-Host", "evil.example, shop.example, inner.example"}},
+                           trusted);
+  EXPECT_EQ(client.address, "1.2.3.4");
+  EXPECT_TRUE(client.secure);
+  EXPECT_EQ(client.forwarded_host, "shop.example");
+  const auto once =
+      seen("10.0.0.1", {{"X-Forwarded-For", "1.2.3.4, 10.0.0.2"}, {"X-Forwarded-Proto", "https"}}, trusted);
+  EXPECT_TRUE(once.secure);
+}
+
 }  // namespace
 }  // namespace fivefold::serve
