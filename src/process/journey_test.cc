@@ -35,6 +35,20 @@ TEST(Journey, EscapesWhatTheProgramPrinted) {
   EXPECT_EQ(journey.as_text().find('\x1b'), std::string::npos);
 }
 
+TEST(Journey, TellsHowItWasStarted) {
+  Journey journey{net::TimePoint{}};
+  journey.fact("command", "node server.js --title <b>");
+  journey.fact("environment", "PATH PORT");
+  journey.fact("ended", "is running");
+  journey.fact("ended", "exited with status 1\n");
+  EXPECT_EQ(journey.as_text(),
+            "  command: node server.js --title <b>\n"
+            "  environment: PATH PORT\n"
+            "  ended: exited with status 1\\x0a\n");
+  EXPECT_NE(journey.as_html().find("<dt>command</dt><dd>node server.js --title &lt;b&gt;</dd>"), std::string::npos);
+  EXPECT_EQ(journey.facts().size(), 3u);
+}
+
 TEST(Journey, KeepsTheEndOfLongOutput) {
   Journey journey{net::TimePoint{}};
   for (int i = 0; i < 1000; ++i) journey.output("line " + std::to_string(i) + "\n");

@@ -13,6 +13,10 @@ namespace {
 constexpr std::chrono::seconds kRetryAfter{5};
 constexpr std::size_t kLongestReason = 256;  // a request's path may be in it
 
+constexpr PoolSettings kDefaults;
+static_assert(kDefaults.short_life == Pool::kShortLife && kDefaults.first_backoff == Pool::kFirstBackoff &&
+              kDefaults.longest_backoff == Pool::kLongestBackoff && kDefaults.second_chance == Pool::kSecondChance);
+
 std::unexpected<Error> unavailable(std::string message) {
   return fail(Code::program_unavailable, std::move(message), std::to_string(kRetryAfter.count()));
 }

@@ -186,6 +186,11 @@ void PoolHome::disown_all() {
   for (const auto& [id, each] : tended_) {
     each->tasks.clear();
     each->gone = true;
+    if (each->adopted && each->outcome) {  // taken over a moment ago
+      (*each->outcome)->process->disown();
+      ++kept;
+      continue;
+    }
     bool goes_on = false;
     {
       const std::lock_guard lock(state_->mutex);

@@ -46,6 +46,7 @@ TEST(PoolEjection, ASickOneIsBetterThanNoneAtAll) {
   fail_times(rig, 3);
   ASSERT_TRUE(eventually([&] { return rig.lines->has("given up after 1"); }));
   ASSERT_TRUE(eventually([&] { return rig.try_lease() != nullptr; }));
+  EXPECT_TRUE(rig.try_lease({.not_this = 1})) << "even for a request that has failed there";
 }
 
 TEST(PoolEjection, AnAddressRestsAndIsTriedAgain) {

@@ -305,6 +305,18 @@ TEST(PoolAdoption, OfAnotherConfigurationServesUntilANewOneIsReady) {
   EXPECT_TRUE(rig.ready({6}));
 }
 
+TEST(PoolAdoption, OfOneThatHasEndedMeanwhileStartsAnother) {
+  PoolRig rig;
+  rig.configure(settings_with(1, 1), "a", 100ms);
+  rig.on_home([&] {
+    auto launched = make_instance(rig.world, rig.home.loop, 4);
+    rig.world.processes.at(4)->child()->exit({.code = 1});
+    rig.pool->adopt(4, std::move(launched), "a", 1h);
+  });
+  EXPECT_TRUE(rig.ready({5}));
+  EXPECT_FALSE(rig.world.lives(4));
+}
+
 TEST(PoolAdoption, SurplusDrains) {
   PoolRig rig;
   rig.configure(settings_with(1, 1));
@@ -389,6 +401,31 @@ TEST(PoolDisown, LetsReadyOnesGoOnForTheNextServer) {
   EXPECT_EQ(static_cast<FakeAddress&>(lease->address()).id, 1u);
   lease.reset();
   EXPECT_TRUE(rig.lines->has("api: 2 instances for the next server"));
+}
+
+TEST(PoolDisown, WhatHasJustBeenTakenOverGoesOnToo) {
+  PoolRig rig;
+  rig.configure(settings_with(1, 1), "a", 1h);
+  rig.on_home([&] {
+    rig.pool->adopt(4, make_instance(rig.world, rig.home.loop, 4), "a", 1h);
+    rig.pool->disown_all();
+    rig.pool->adopt(5, make_instance(rig.world, rig.home.loop, 5), "a", 1h);
+  });
+  EXPECT_TRUE(rig.world.told("disown 4"));
+  EXPECT_TRUE(rig.world.told("disown 5"));
+}
+
+TEST(PoolDisown, ThenShuttingDownIsDoneAtOnce) {
+  PoolRig rig;
+  rig.configure(settings_with(1, 1));
+  ASSERT_TRUE(rig.ready({1}));
+  std::atomic<bool> done = false;
+  rig.on_home([&] {
+    rig.pool->disown_all();
+    rig.pool->shutdown(net::Clock::now() + 1h, [&] { done = true; });
+  });
+  EXPECT_TRUE(eventually([&] { return done.load(); }));
+  EXPECT_FALSE(rig.world.told("TERM 1"));
 }
 
 }  // namespace

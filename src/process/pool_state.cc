@@ -19,7 +19,7 @@ const std::shared_ptr<Instance>* PoolState::choose(const LeaseWish& wish) {
       active += each->active;
       if (cap != 0 && each->active >= cap) continue;
       if (each->id == wish.not_this) {
-        if (each->own && state == InstanceState::ejected) continue;  // its successor is on its way
+        if (each->own && state == InstanceState::ejected && !given_up) continue;  // its successor is on its way
         avoided = &each;
       } else if (each->id == wish.sticky) {
         wished = &each;
