@@ -83,7 +83,7 @@ def sessions(site):
 
 def events(site, folder):
     """The first event is there while the program still waits for the sign to go on."""
-    sign = folder / "go-on"
+    sign = folder / "go-on-1"
     with site.connect() as connection:
         connection.request("GET", f"/events?until={sign}")
         response = connection.read_head(timeout=20)
@@ -92,22 +92,20 @@ def events(site, folder):
         while b"data: first\n\n" not in connection.buffer:
             assert connection.fill(stop), bytes(connection.buffer)
         assert b"data: last" not in connection.buffer
-        folder.write("go-on", b"")
+        folder.write(sign.name, b"")
         assert connection.read_body(response, timeout=20).text == "data: first\n\ndata: last\n\n"
-    sign.unlink()
 
 
 def leaving(site, folder):
     """A client that leaves in the middle of a stream costs nobody else anything."""
-    sign = folder / "go-on"
+    sign = folder / "go-on-2"
     with site.connect() as connection:
         connection.request("GET", f"/events?until={sign}")
         connection.read_head(timeout=20)
         connection.reset()
     assert site.get("/hello?name=next", timeout=20).text == "hello next"
-    folder.write("go-on", b"")
+    folder.write(sign.name, b"")
     assert site.get("/hello?name=next", timeout=20).text == "hello next"
-    sign.unlink()
 
 
 def who(site, ip=True):
