@@ -177,7 +177,7 @@ void read_addresses(TableReader& reader, App& app) {
   }
 }
 
-// "index.php" for a script beneath the root, however it is written.
+// A script is beneath the root, however it is written.
 void read_script(TableReader& reader, App& app) {
   reader.text("script", app.script);
   const Entry* entry = reader.table().find("script");
@@ -193,7 +193,7 @@ void read_script(TableReader& reader, App& app) {
         entry->value.at,
         reader.name("script") + " is " + quoted(entry->value.text) + ", which is no file beneath the root",
         "write its path from there, such as \"index.php\"");
-  app.script = std::string(script);
+  app.script = app.root + "/" + std::string(script);
 }
 
 void read_instances(TableReader& parent, App& app, std::vector<SectionKeys>* describe) {

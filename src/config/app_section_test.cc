@@ -74,7 +74,7 @@ watch = ["api/src"]
   EXPECT_EQ(app.root, "/etc/f/api");
   EXPECT_THAT(app.command, ElementsAre("/etc/f/api/bin/server", "--listen", "unix:{socket}", ""));
   EXPECT_EQ(app.protocol, Protocol::fastcgi);
-  EXPECT_EQ(app.script, "public/index.php");
+  EXPECT_EQ(app.script, "/etc/f/api/public/index.php");
   EXPECT_THAT(app.extensions, ElementsAre(".php", ".phtml"));
   EXPECT_THAT(app.index, ElementsAre("index.php"));
   EXPECT_TRUE(app.socket_activation);
@@ -138,7 +138,7 @@ protocol = "fastcgi"
 root = "/srv/blog"
 script = "/srv/blog/index.php"
 env = { APP_ENV = "production" })"));
-  EXPECT_EQ(fpm.app.script, "index.php");
+  EXPECT_EQ(fpm.app.script, "/srv/blog/index.php");
   EXPECT_EQ(fpm.env.size(), 1u);
 }
 

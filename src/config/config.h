@@ -210,8 +210,7 @@ struct App {
   std::string host = {};                 // Host sent instead of the client's
   std::string xsendfile_root = {};       // X-Sendfile / X-Accel-Redirect beneath this folder; empty: dropped
   // FastCGI applications that are told a script, as php-fpm is.
-  std::string script =
-      {};  // beneath root ("index.php"): one script for every path without a script of its own (front controller)
+  std::string script = {};  // beneath root: for every path without a script of its own (front controller)
   std::vector<std::string> extensions = {};  // what ends a script's name in the path, e.g. [".php"]
   std::vector<std::string> index = {};       // script looked for when the path is a folder, e.g. ["index.php"]
   // TLS towards an https address.

@@ -146,7 +146,7 @@ TEST(Folder, WhatCannotRunIsToldAndNeverSent) {
   };
   const Case cases[] = {
       {"2 PHP files", "module", "*.php", "PHP runs as a module, which this version does not have yet"},
-      {"books.war", "app", "/books/*", "there is no java; apt install default-jre-headless"},
+      {"books.war", "app", "/books/*", "there is no java on its PATH; apt install default-jre-headless"},
       {"functions/thumb", "function", "/functions/thumb", "functions run on demand"},
       {"shop/wsgi.py (a Python (WSGI)", "app", "/shop/*", "there is no gunicorn on its PATH; apt install gunicorn"},
       {"a/b/asgi.py", "app", "/a/b/*", "apt install uvicorn"},

@@ -157,11 +157,9 @@ class AppInspection {
                           "name a WAR file, or the folder that it was unpacked to");
       }
     }
-    auto home = std::ranges::find(program_.env, "JAVA_HOME", &std::pair<std::string, std::string>::first);
-    const auto java = home == program_.env.end() ? std::string("java") : home->second + "/bin/java";
-    if (find_program(java, search_path_).empty())
-      inspection_.error(at("servlet"), name_ + " cannot be started: there is no " + shown(java),
-                        home == program_.env.end() ? install_mend("java") : "correct JAVA_HOME in its env");
+    if (find_program("java", search_path_).empty())
+      inspection_.error(at("servlet"), name_ + " cannot be started: there is no java on its PATH",
+                        install_mend("java"));
   }
 
   // Somebody else's: what is not there yet may come.
@@ -188,9 +186,8 @@ class AppInspection {
       inspection_.warning(at("root"),
                           "the root of " + name_ + ", " + shown(app_.root) + ", is not a folder that can be seen",
                           "correct the path, if what answers does not see another file system");
-    else if (!app_.script.empty() && here && !fs::is_regular_file(app_.root + "/" + app_.script, why))
-      inspection_.warning(at("script"),
-                          "the script of " + name_ + ", " + shown(app_.root + "/" + app_.script) + ", is not there",
+    else if (!app_.script.empty() && here && !fs::is_regular_file(app_.script, why))
+      inspection_.warning(at("script"), "the script of " + name_ + ", " + shown(app_.script) + ", is not there",
                           "correct the path, if what answers does not see another file system");
     for (const auto& [key, path] :
          {std::pair("ca", app_.tls_ca), std::pair("certificate", app_.tls_certificate), std::pair("key", app_.tls_key)})

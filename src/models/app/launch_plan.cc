@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "config/app_command.h"
 #include "gateway/cgi_environment.h"
 
 namespace fivefold::models::app {
@@ -11,13 +12,8 @@ namespace {
 
 using config::AppKind;
 
-void replace_all(std::string& text, std::string_view what, std::string_view with) {
-  for (auto at = text.find(what); at != std::string::npos; at = text.find(what, at + with.size()))
-    text.replace(at, what.size(), with);
-}
-
-bool mentions(const std::vector<std::string>& words, std::string_view what) {
-  return std::ranges::any_of(words, [&](const auto& word) { return word.find(what) != std::string::npos; });
+bool mentions(const std::vector<std::string>& words, std::string_view placeholder) {
+  return std::ranges::any_of(words, [&](const auto& word) { return config::has_placeholder(word, placeholder); });
 }
 
 // The variables in the order they are first set; a later value of a name wins.
@@ -133,16 +129,12 @@ LaunchPlan plan_launch(const config::Program& program, const std::string& root, 
   }
 
   auto command = app.kind == AppKind::servlet ? servlet_command(app, surroundings) : app.command;
-  const bool names_socket = mentions(command, "{socket}") || app.socket_activation;
-  const bool names_port = mentions(command, "{port}");
+  const bool names_socket = mentions(command, "socket") || app.socket_activation;
+  const bool names_port = mentions(command, "port");
   plan.may_use_socket = names_socket || !names_port;
   plan.may_use_port = names_port || !names_socket;
-  for (auto& word : command) {
-    replace_all(word, "{socket}", place.socket());
-    replace_all(word, "{port}", port);
-    replace_all(word, "{host}", "127.0.0.1");
-    replace_all(word, "{root}", root);
-  }
+  const config::Placeholders values{.socket = place.socket(), .port = port, .host = "127.0.0.1", .root = root};
+  for (auto& word : command) word = config::fill_placeholders(word, values);
 
   plan.spawn.directory = program.working_directory.empty() ? root : program.working_directory;
   if (plan.spawn.directory.empty()) plan.spawn.directory = "/";
