@@ -75,9 +75,9 @@ struct CallFailure {
   Error error;  // program_failed, program_unavailable, program_timeout, or the client's own (closed, request_timeout,
                 // ...)
   bool came_to_nothing = false;  // not a byte of a response had come when the connection ended
-  // Nothing came, and the connection was reset: some of the request was never read by whoever was to answer it (a
-  // socket that is closed with bytes unread, or before it was accepted, resets). Tells nothing of what lies behind a
-  // proxy.
+  // Nothing came, and the connection was reset, or the HTTP/2 stream refused: some of the request was never read by
+  // whoever was to answer it (a socket that is closed with bytes unread, or before it was accepted, resets). Tells
+  // nothing of what lies behind a proxy.
   bool unread = false;
   bool body_touched = false;  // some of the request's body has been pulled: the request cannot be sent again
   bool reused = false;        // the connection had served before: it may just have reached the end of its life

@@ -217,7 +217,8 @@ void H2Exchange::closed(std::uint32_t error_code) {
   gone_ = true;
   home_.stream_ended();
   if (!whole_ && !failure_) {
-    came_to_nothing_ = error_code == NGHTTP2_REFUSED_STREAM && status_ == 0 && interim_seen_ == 0;
+    refused_ = error_code == NGHTTP2_REFUSED_STREAM;
+    came_to_nothing_ = refused_ && status_ == 0 && interim_seen_ == 0;
     failure_ = Error{Code::program_failed, came_to_nothing_
                                                ? "The application did not take the request (REFUSED_STREAM)."
                                                : std::string("The request's stream ended before its response did: ") +
@@ -300,6 +301,7 @@ Answer H2Exchange::answer(std::unique_ptr<H2Exchange> exchange) {
 
 CallFailure H2Exchange::failure(Error error) {
   CallFailure failure{.error = std::move(error), .came_to_nothing = came_to_nothing_};
+  failure.unread = came_to_nothing_ && (refused_ || stream_ == 0);
   failure.body_touched = touched_;
   failure.reused = reused_;
   end_stream();

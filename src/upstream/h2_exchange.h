@@ -87,6 +87,7 @@ class H2Exchange final : public exchange::BodySource, private H2StreamEvents {
   bool gone_ = false;   // the stream is closed
   bool ended_ = false;  // and has been read to its end
   bool came_to_nothing_ = false;
+  bool refused_ = false;
   std::optional<Error> failure_;  // of the stream or the connection: the application's
   std::optional<Error> own_;      // of the request's body, or of this end
   std::optional<Error> broken_;

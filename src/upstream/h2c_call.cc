@@ -11,6 +11,8 @@ struct H2Connection::State {
   std::shared_ptr<H2Session> current;
   std::list<Wakeup*> waiting;  // for room, or for the session that is being opened; the longest first
   bool opening = false;
+  std::optional<Error> failure;  // of the last opening
+  std::uint64_t failures = 0;
 
   void wake_one() {
     if (!waiting.empty()) waiting.front()->set();
@@ -76,12 +78,18 @@ net::Task<Result<std::shared_ptr<H2Session>>> H2Connection::session(net::TimePoi
         if (state->current.get() == session) state->current.reset();
         state->wake_all();
       });
-      if (!opened) co_return std::unexpected(std::move(opened.error()));
+      if (!opened) {
+        state_->failure = opened.error();
+        ++state_->failures;
+        co_return std::unexpected(std::move(opened.error()));
+      }
       state_->current = std::move(*opened);
       continue;
     }
     Waiting<State> waiting(state_, home_.loop());
+    const auto failures = state_->failures;
     const bool woken = co_await waiting.wakeup.wait(until);
+    if (state_->failures != failures) co_return std::unexpected(*state_->failure);  // the one that was waited for
     if (!woken)
       co_return fail(Code::program_timeout, "The application at " + home_.endpoint().text() +
                                                 " had no room for another request at once in time.");

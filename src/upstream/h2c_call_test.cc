@@ -142,6 +142,7 @@ TEST_F(H2cCall, RefusedStreamsCameToNothing) {
   auto outcome = ask({.method = http::Method::post, .body = [](net::Loop&) { return exchange::Body::text("kept"); }});
   ASSERT_TRUE(outcome.failure);
   EXPECT_TRUE(outcome.failure->came_to_nothing);
+  EXPECT_TRUE(outcome.failure->unread);
   EXPECT_FALSE(outcome.failure->body_touched);
   ASSERT_NE(outcome.failure->body.as_bytes(), nullptr);
   EXPECT_NE(outcome.failure->owner, nullptr);
