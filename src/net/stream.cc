@@ -139,8 +139,9 @@ bool Stream::make_room() {
   }
   if (begin_ == end_) begin_ = end_ = pin_;
   const std::uint32_t unread = end_ - begin_;
+  const bool more_waits = std::exchange(filled_, false);
   if (pin_ != 0) {
-    if (capacity_ - end_ >= kWorthReading) return true;
+    if (capacity_ - end_ >= kWorthReading && !more_waits) return true;
     // The head keeps its buffer; the body goes on in one of its own.
     if (unread >= kBodyBuffer) return false;
     auto body = std::make_unique_for_overwrite<char[]>(kBodyBuffer);
@@ -157,9 +158,9 @@ bool Stream::make_room() {
     begin_ = 0;
     end_ = unread;
   }
-  if (end_ < capacity_) return true;
+  if (end_ < capacity_ && !(more_waits && capacity_ < maximum_)) return true;
   if (capacity_ >= maximum_) return false;
-  const std::uint32_t larger = std::min(maximum_, capacity_ * 2);
+  const std::uint32_t larger = std::min(maximum_, capacity_ * (more_waits ? 4 : 2));
   auto grown = std::make_unique_for_overwrite<char[]>(larger);
   std::memcpy(grown.get(), data_.get(), end_);
   data_ = std::move(grown);
@@ -202,6 +203,7 @@ std::unexpected<Error> Stream::read_failure() const {
 void Stream::read_done(int error_number, std::size_t bytes) {
   reading_ = false;
   end_ += static_cast<std::uint32_t>(bytes);
+  filled_ = bytes > 0 && end_ == capacity_;  // there was more than fitted: the next read gets more room
   if (error_number != 0)
     read_error_ = error_number;
   else if (bytes == 0)

@@ -24,7 +24,7 @@ milliseconds before_its_end(milliseconds kept) { return kept - std::min(kLongest
 // The buffer has its whole size from the start: pages that no response reaches cost nothing, and no answer is copied
 // about because it is longer than the last one.
 Connection::Connection(net::Loop& loop, UniqueFd fd, const ConnectionLimits& limits)
-    : stream_(loop, std::move(fd), limits.buffer, limits.buffer), buffer_size_(limits.buffer) {}
+    : stream_(loop, std::move(fd), std::min(kFirstBuffer, limits.buffer), limits.buffer), buffer_size_(limits.buffer) {}
 
 Connections::Connections(net::Loop& loop, Endpoint endpoint, ConnectionLimits limits, net::Resolver* resolver,
                          std::shared_ptr<net::TlsClient> tls)

@@ -35,6 +35,8 @@ class Connections;
 // application closes, or that sends bytes nobody asked for, is dropped and never given out.
 class Connection {
  public:
+  // What a connection holds while it is idle; more is taken when the application sends more at once.
+  static constexpr std::size_t kFirstBuffer = 8192;
   Connection(net::Loop& loop, UniqueFd fd, const ConnectionLimits& limits);
   net::Stream& stream() { return stream_; }
   std::size_t buffer_size() const { return buffer_size_; }

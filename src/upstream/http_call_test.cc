@@ -181,9 +181,10 @@ TEST_F(HttpCall, ResponsesWithoutABody) {
       ASSERT_FALSE(outcome.failure) << row.head;
       EXPECT_EQ(outcome.body, "") << row.head;
       EXPECT_EQ(outcome.length, row.length) << row.head;
-      EXPECT_EQ(outcome.idle_at_answer, 1u) << row.head;
+      // What a wrong application sends behind the head of a response to HEAD must not pass for the next response.
+      EXPECT_EQ(outcome.idle_at_answer, row.method == http::Method::head ? 0u : 1u) << row.head;
     }
-    EXPECT_EQ(application_->accepted(), 1) << row.head;
+    EXPECT_EQ(application_->accepted(), row.method == http::Method::head ? 2 : 1) << row.head;
   }
 }
 

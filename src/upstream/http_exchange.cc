@@ -187,8 +187,8 @@ Result<void> HttpExchange::take_head(std::size_t size) {
   framing_ = head.framing;
   left_ = head.length;
   announced_ = head.announced;
-  // There are servers that send the body of a response to HEAD nevertheless (Starman does). When it comes after its head it
-  // would be taken for the next response.
+  // There are servers that send the body of a response to HEAD nevertheless (Starman does). When it comes after its
+  // head it would be taken for the next response.
   reusable_ = head.keep_alive && call_.method != http::Method::head;
   stream().consume(size);
   return {};

@@ -40,7 +40,6 @@ TEST_F(ScgiCall, Answer) {
   EXPECT_EQ(out.status, 201);
   EXPECT_EQ(out.reason, "Made");
   EXPECT_EQ(out.body, "hello");
-  EXPECT_EQ(out.length, 5u);
   EXPECT_EQ(owner_.gone, 1);
   EXPECT_EQ(home_->idle(), 0u);
   EXPECT_EQ(head_, "CONTENT_LENGTH\0000\0SCGI\0001\0SCRIPT_NAME\0/x\0,"s);
@@ -77,8 +76,9 @@ TEST_F(ScgiCall, LengthCheckedBothWays) {
 
   answer_scgi("Content-Length: 9\r\n\r\nhello");
   auto out = call(call_scgi);
-  ASSERT_TRUE(out.failure);
-  EXPECT_THAT(out.failure->error.message, HasSubstr("4 bytes before the length"));
+  // Whether the end comes with the answer or behind it is up to the kernel.
+  ASSERT_TRUE(out.failure || out.broken);
+  EXPECT_THAT(out.failure ? out.failure->error.message : out.broken->message, HasSubstr("4 bytes before the length"));
 
   answer_scgi("Content-Length: 300000\r\n\r\n" + std::string(200'000, 'x'));
   out = call(call_scgi);
