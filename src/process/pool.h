@@ -174,7 +174,8 @@ class Pool {
 
   // No more requests; waits for those under way until `deadline`, ends all instances, then `done`.
   void shutdown(net::TimePoint deadline, std::function<void()> done);
-  // Lets all instances go on for the next server; requests under way may finish over their leases.
+  // Lets all instances go on for the next server. Requests under way may finish over their leases, and those that still
+  // come may lease an instance that was ready; nothing is started any more.
   void disown_all();
 
  private:

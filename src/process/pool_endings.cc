@@ -157,7 +157,7 @@ void PoolHome::remove_gone() {
   {
     const std::lock_guard lock(state_->mutex);
     for (const auto& [id, each] : tended_)
-      if (each->gone) std::erase(state_->instances, each->instance);
+      if (each->gone && !each->handed_over) std::erase(state_->instances, each->instance);
   }
   std::erase_if(tended_, [](const auto& each) { return each.second->gone; });
 }
@@ -177,11 +177,6 @@ void PoolHome::disown_all() {
   thread_ = std::this_thread::get_id();
   disowned_ = true;
   if (rolling_.active) end_rolling(fail(Code::cancelled, state_->name + " goes on under the next server"));
-  {
-    const std::lock_guard lock(state_->mutex);
-    state_->closed = true;
-    state_->refuse_waiters({Code::program_unavailable, "the server is being replaced", "1"});
-  }
   std::size_t kept = 0;
   for (const auto& [id, each] : tended_) {
     each->tasks.clear();
@@ -198,11 +193,20 @@ void PoolHome::disown_all() {
       goes_on = instance.state == InstanceState::ready ||
                 ((instance.state == InstanceState::ejected || instance.state == InstanceState::draining) &&
                  instance.active > 0);
-      instance.state = InstanceState::stopping;
+      // A client of this server may ask once more on its connection before that ends: the instance still answers.
+      each->handed_over = instance.state == InstanceState::ready && each->process;
+      if (!each->handed_over) instance.state = InstanceState::stopping;
     }
     if (!goes_on || !each->process) continue;
     each->process->disown();
     ++kept;
+  }
+  {
+    const std::lock_guard lock(state_->mutex);
+    if (!state_->any_serving()) {
+      state_->closed = true;
+      state_->refuse_waiters({Code::program_unavailable, "the server is being replaced", "1"});
+    }
   }
   log_.info("{}: {} instance{} for the next server", state_->name, kept, kept == 1 ? "" : "s");
   remove_gone();

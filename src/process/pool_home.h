@@ -32,8 +32,9 @@ struct Tended {
   bool crashed = false;  // ended by itself while it served
   bool exited = false;
   bool killed = false;
-  bool probed = false;  // has its health checked
-  bool gone = false;    // to be let go of at the end of the look
+  bool probed = false;       // has its health checked
+  bool gone = false;         // to be let go of at the end of the look
+  bool handed_over = false;  // the next server's, but requests of this one may still go to it
   std::uint32_t probe_failures = 0;
   net::TimePoint drain_until = net::kNever;
   net::TimePoint next_step = net::kNever;  // of its ending: KILL, or to be let go of

@@ -397,7 +397,7 @@ TEST(PoolDisown, LetsReadyOnesGoOnForTheNextServer) {
   EXPECT_TRUE(rig.world.told("disown 2"));
   EXPECT_FALSE(rig.world.told("TERM 1"));
   EXPECT_EQ(rig.world.launching, 0) << "one that only starts is no use to anybody";
-  EXPECT_EQ(rig.try_lease(), nullptr);
+  EXPECT_NE(rig.try_lease(), nullptr) << "a client of the old server may ask once more";
   EXPECT_EQ(static_cast<FakeAddress&>(lease->address()).id, 1u);
   lease.reset();
   EXPECT_TRUE(rig.lines->has("api: 2 instances for the next server"));

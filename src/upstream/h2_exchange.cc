@@ -1,7 +1,6 @@
 #include "upstream/h2_exchange.h"
 
 #include <algorithm>
-#include <cstring>
 
 #include "base/text.h"
 #include "http/chunked.h"
@@ -106,7 +105,7 @@ net::Task<Result<void>> H2Exchange::send(const OutgoingHead& head) {
 
 std::size_t H2Exchange::read_body(char* into, std::size_t size, bool& end) {
   const std::size_t taken = std::min(size, sending_.size());
-  std::memcpy(into, sending_.data(), taken);
+  sending_.copy(into, taken);
   sending_.remove_prefix(taken);
   last_sent_ = home_.home().loop().now();
   end = sending_.empty() && body_end_;
