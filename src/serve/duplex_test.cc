@@ -1,6 +1,6 @@
 // A request's body that is still being read while its response goes out, as an application behind the server does it;
 // and what stands behind a response's body.
-#include "serve/session_testing.h"
+#include "serve/session_rig_test.h"
 
 namespace fivefold::serve {
 namespace {

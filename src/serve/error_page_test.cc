@@ -2,7 +2,7 @@
 #include "serve/error_page.h"
 
 #include "process/journey.h"
-#include "serve/session_testing.h"
+#include "serve/session_rig_test.h"
 
 namespace fivefold::serve {
 namespace {

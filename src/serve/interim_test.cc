@@ -1,5 +1,5 @@
 // Interim responses: in front of the final one, whole, in order, and never in anything's middle.
-#include "serve/session_testing.h"
+#include "serve/session_rig_test.h"
 
 namespace fivefold::serve {
 namespace {

@@ -1,5 +1,5 @@
 // Requests and their answers on one connection: framing, errors, pipelining, clients that leave.
-#include "serve/session_testing.h"
+#include "serve/session_rig_test.h"
 
 namespace fivefold::serve {
 namespace {

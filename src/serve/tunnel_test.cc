@@ -3,7 +3,7 @@
 #include <sys/resource.h>
 
 #include "net/listener.h"
-#include "serve/session_testing.h"
+#include "serve/session_rig_test.h"
 
 namespace fivefold::serve {
 namespace {
@@ -258,6 +258,19 @@ TEST_F(TunnelTest, AProgramThatBreaksResetsTheClient) {
   EXPECT_EQ(how_it_ends(client_), ECONNRESET);
 }
 
+TEST_F(TunnelTest, AResetByTheProgramDoesNotOvertakeWhatItHadSaid) {
+  open_tunnel(true);
+  send("never read");
+  pollfd arrived{program(), POLLIN, 0};
+  ASSERT_EQ(::poll(&arrived, 1, 10000), 1);
+  const std::string last(100'000, 'l');
+  say(program(), last);
+  ::close(std::exchange(program_.pair[0], -1));
+  std::this_thread::sleep_for(milliseconds(100));  // the client is slow to look
+  EXPECT_EQ(hear(client_, last.size()).size(), last.size());
+  EXPECT_EQ(how_it_ends(client_), ECONNRESET);
+}
+
 TEST_F(TunnelTest, AClientThatResetsEndsTheProgramsSide) {
   open_tunnel(true);
   const linger now{1, 0};
@@ -276,13 +289,14 @@ TEST_F(TunnelTest, TheLastWordOfAProgramThatClosesArrives) {
   });
   std::string heard;
   while (heard.size() < last.size()) {  // the client talks on, to nobody
-    send("more");
+    if (::send(client_, "more", 4, MSG_NOSIGNAL) < 0) break;
     const auto piece = hear(client_, 1000);
     heard += piece;
     if (piece.empty()) break;
   }
   closing.join();
-  EXPECT_EQ(heard, last);
+  heard += hear(client_, last.size() - heard.size());
+  EXPECT_EQ(heard.size(), last.size());
 }
 
 TEST_F(TunnelTest, OneLineInTheLogAtItsEnd) {

@@ -112,6 +112,14 @@ net::Task<Result<bool>> CgiExchange::more(Limit limit, net::TimePoint since) {
     }
     if (std::exchange(pause_due_, false)) co_return false;
     if (got.error().code == Code::timed_out) continue;  // the deadline may have moved, the sender may have failed
+    // A Unix socket is reset when the application closes it before it has read all of the request; what it had written
+    // is here all the same.
+    if (got.error().code == Code::closed && any_byte_ && framing_ != Framing::records &&
+        !call_.home.endpoint().path.empty()) {
+      at_end_ = true;
+      co_return true;
+    }
+    if (got.error().code == Code::closed) was_reset_ = true;
     co_return fail(Code::program_failed, "The connection to the application broke: " + got.error().message + ".");
   }
 }
@@ -242,6 +250,7 @@ CallFailure CgiExchange::failure(Error error) {
   const bool applications =
       failure.error.code == Code::program_failed || failure.error.code == Code::program_unavailable;
   failure.came_to_nothing = refused_ || (applications && !any_byte_);
+  failure.unread = failure.came_to_nothing && was_reset_;
   failure.body_touched = sender_.body_touched();
   failure.reused = call_.connection->reused();
   failure.owner = std::move(call_.owner);

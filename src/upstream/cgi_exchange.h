@@ -71,6 +71,7 @@ class CgiExchange {
   std::optional<std::uint64_t> left_;  // of a body whose length the application has announced
   std::optional<Error> broken_;        // for the next call of next()
   bool any_byte_ = false;
+  bool was_reset_ = false;
   bool at_end_ = false;  // of the connection
   bool ended_ = false;   // the response has come to its end
   bool too_long_ = false;

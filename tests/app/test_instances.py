@@ -235,6 +235,7 @@ def test_a_switched_release_is_followed(application):
     link.symlink_to("releases/1")
     site = application.serve(application.config())
     application.site = site
+    site.settled = {}
     application.wait_ready()
     assert site.get("/app/version").text == "1"
     asking = Asking(site, "/app/version")

@@ -69,7 +69,7 @@ def test_arrows_point_down(room):
 
 def test_only_net_names_asio():
     wrong = [str(path.relative_to(REPOSITORY)) for room in rooms() if name_of(room) != "net" for path in files_of(room)
-             if not path.stem.endswith("_test") and (any(include.startswith("boost/asio") for include in includes(path)) or re.search(r"\basio::", path.read_text()))]
+             if not path.stem.endswith(("_test", "_bench")) and (any(include.startswith("boost/asio") for include in includes(path)) or re.search(r"\basio::", path.read_text()))]
     assert not wrong, wrong
 
 

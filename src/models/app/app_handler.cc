@@ -107,8 +107,9 @@ net::Task<Result<Response>> AppHandler::handle(Request request, Exchange& exchan
     if (!lease) co_return std::unexpected(tell(std::move(lease.error()), *program, exchange));
     const auto instance = (*lease)->instance();
     auto& connections = static_cast<AppAddress&>((*lease)->address()).on(loop);
-    auto connection = connections.take_idle();
-    if (!connection) {
+    const bool multiplexed = app.protocol == config::Protocol::h2c;  // its one connection is opened by the call
+    auto connection = multiplexed ? nullptr : connections.take_idle();
+    if (!connection && !multiplexed) {
       auto opened = co_await connections.open();
       if (!opened) {
         // Nothing has left: another instance, or the one that takes its place, may have the request.
@@ -133,15 +134,20 @@ net::Task<Result<Response>> AppHandler::handle(Request request, Exchange& exchan
     const bool its_own = failure.error.code == Code::program_failed || failure.error.code == Code::program_timeout ||
                          failure.error.code == Code::program_unavailable;
     if (!its_own) co_return std::unexpected(std::move(failure.error));  // the client's
-    // A kept connection that ends without a byte has most likely crossed our request: sent again, unless that could do
-    // twice what was asked for once.
-    if (failure.came_to_nothing && failure.reused && !attempt.has_body && is_safe(request.head.method)) continue;
     auto* owner = static_cast<LeaseOwner*>(failure.owner.get());
+    // A kept connection that ends without a byte has most likely crossed our request, which is sent again: when nobody
+    // has read it, or when doing twice what was asked for once is harmless.
+    const bool whole = !attempt.has_body || !failure.body_touched;
+    if (failure.came_to_nothing && failure.reused && whole && (failure.unread || is_safe(request.head.method))) {
+      request.body = std::move(failure.body);
+      continue;
+    }
     // A process of ours that has died before it has read the request cannot have acted upon it.
-    if (failure.unread && !attempt.has_body && owner && owner->lease().pid() != 0 && attempt.tries_left > 0) {
+    if (failure.unread && whole && owner && owner->lease().pid() != 0 && attempt.tries_left > 0) {
       --attempt.tries_left;
       owner->lease().unreachable(failure.error.message);
       attempt.wish.not_this = instance;
+      request.body = std::move(failure.body);
       continue;
     }
     if (owner) {
@@ -191,6 +197,12 @@ net::Task<upstream::CallResult> AppHandler::call(Program program, std::unique_pt
                                    .tunnel = app.tunnel_timeout,
                                    .deadline = attempt.deadline},
                       .head_limit = app.output_head};
+  if (app.protocol == config::Protocol::h2c) {
+    auto& shared =
+        static_cast<AppAddress&>(static_cast<LeaseOwner&>(*call.owner).lease().address()).h2_on(exchange.world.loop);
+    auto answer = co_await upstream::call_h2c(shared, std::move(call), outgoing_head(*program, request, exchange));
+    co_return answer;
+  }
   if (speaks_http(app.protocol)) {
     auto answer = co_await upstream::call_http(std::move(call), outgoing_head(*program, request, exchange));
     co_return answer;

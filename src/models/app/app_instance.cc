@@ -37,10 +37,21 @@ AppAddress::~AppAddress() {
     if (of_loop_[i]) loops_[i]->destroy_here(std::move(of_loop_[i]));
 }
 
-upstream::Connections& AppAddress::on(net::Loop& loop) {
-  auto& connections = of_loop_[loop.index()];
-  if (!connections) connections = std::make_shared<upstream::Connections>(loop, endpoint_, limits_, &resolver_, tls_);
-  return *connections;
+AppAddress::OfLoop::OfLoop(net::Loop& loop, const AppAddress& address)
+    : connections(loop, address.endpoint_, address.limits_, &address.resolver_, address.tls_) {}
+
+AppAddress::OfLoop& AppAddress::of(net::Loop& loop) {
+  auto& one = of_loop_[loop.index()];
+  if (!one) one = std::make_shared<OfLoop>(loop, *this);
+  return *one;
+}
+
+upstream::Connections& AppAddress::on(net::Loop& loop) { return of(loop).connections; }
+
+upstream::H2Connection& AppAddress::h2_on(net::Loop& loop) {
+  auto& one = of(loop);
+  if (!one.h2) one.h2.emplace(one.connections);
+  return *one.h2;
 }
 
 struct AppProcess::Output {

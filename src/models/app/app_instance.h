@@ -1,6 +1,7 @@
 #pragma once
 // One live instance of an application: its process with its output, and the connections that lead to it.
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -13,6 +14,7 @@
 #include "process/instance.h"
 #include "process/output_lines.h"
 #include "upstream/connections.h"
+#include "upstream/h2c_call.h"
 
 namespace fivefold::models::app {
 
@@ -24,6 +26,8 @@ class AppAddress final : public process::InstanceAddress {
              net::Resolver& resolver, std::shared_ptr<net::TlsClient> tls);
   ~AppAddress() override;
   upstream::Connections& on(net::Loop& loop);
+  // The one connection of an application that speaks HTTP/2.
+  upstream::H2Connection& h2_on(net::Loop& loop);
   const upstream::Endpoint& endpoint() const { return endpoint_; }
 
  private:
@@ -32,7 +36,13 @@ class AppAddress final : public process::InstanceAddress {
   std::vector<net::Loop*> loops_;
   net::Resolver& resolver_;
   std::shared_ptr<net::TlsClient> tls_;
-  std::vector<std::shared_ptr<upstream::Connections>> of_loop_;
+  struct OfLoop {
+    OfLoop(net::Loop& loop, const AppAddress& address);
+    upstream::Connections connections;
+    std::optional<upstream::H2Connection> h2;
+  };
+  OfLoop& of(net::Loop& loop);
+  std::vector<std::shared_ptr<OfLoop>> of_loop_;
 };
 
 // What an instance's health is asked by.

@@ -31,6 +31,7 @@ CAPABILITIES = {
     "process-per-request": "a request that is given up ends its process",
     "meta-variables": "the program sees the CGI meta-variables",
     "crash-mid-response": "the program can die after it has sent part of a response",
+    "end-is-told": "a crash within a response without a length can be told from its end",
     "stderr": "the program has an error output of its own",
     "local-redirect": "a Location that is a path starts over inside the server (RFC 3875 section 6.2.2)",
     "exit-status": "the program can end with a status of its own for one request",

@@ -10,18 +10,18 @@ def deploy_with(protocol):
     def deploy(folder, settings):
         for name in ("contract.py", "contract_server.py"):
             folder.write(f"program/{name}", (PROGRAMS / name).read_text())
-        settings = dict(settings)
-        settings.pop("concurrency", None) if protocol == "http" else None
         lines = "\n".join(f"{key} = {value}" for key, value in settings.items())
         return (f'[program.contract]\nmodel = "app"\nroot = "program"\nprotocol = "{protocol}"\n'
                 f'command = ["/usr/bin/python3", "contract_server.py", "{protocol}", "{{socket}}"]\n{lines}\n')
     return deploy
 
 
+# SCGI and uwsgi end a response by closing the connection, as a process that dies does: only a length tells the two apart.
 VARIABLES = {"streams", "meta-variables", "crash-mid-response", "stderr", "pid"}
 ADAPTERS = [
-    Adapter("app-http", "app", deploy_with("http"), needs=["/usr/bin/python3"], capabilities=VARIABLES),
-    Adapter("app-fastcgi", "app", deploy_with("fastcgi"), needs=["/usr/bin/python3"], capabilities=VARIABLES | {"local-redirect"}),
+    Adapter("app-http", "app", deploy_with("http"), needs=["/usr/bin/python3"], capabilities=VARIABLES | {"end-is-told"}),
+    Adapter("app-fastcgi", "app", deploy_with("fastcgi"), needs=["/usr/bin/python3"],
+            capabilities=VARIABLES | {"local-redirect", "end-is-told"}),
     Adapter("app-scgi", "app", deploy_with("scgi"), needs=["/usr/bin/python3"], capabilities=VARIABLES | {"local-redirect"}),
     Adapter("app-uwsgi", "app", deploy_with("uwsgi"), needs=["/usr/bin/python3"], capabilities=VARIABLES | {"local-redirect"}),
 ]

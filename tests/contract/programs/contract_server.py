@@ -188,8 +188,8 @@ def http(connection):
         if not completed and not response.begun:
             return
         response.finish()
-        if take():
-            return     # a body that was not read stands in the way of the next request
+        while take():
+            pass       # a body that was not read stands in the way of the next request
 
 
 # ---- the protocols that speak in variables
