@@ -89,6 +89,7 @@ listen = {path}
 pm.max_children = 4
 php_admin_value[output_buffering] = 0
 php_admin_value[display_errors] = 0
+php_admin_value[log_errors] = 1
 php_admin_value[post_max_size] = 512M
 php_admin_value[upload_max_filesize] = 512M
 php_admin_value[upload_tmp_dir] = {module_folder.mkdir("uploads", 0o777)}
