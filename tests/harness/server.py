@@ -140,7 +140,9 @@ class Server:
         stop = time.monotonic() + 4
         while True:
             now = self._descriptors()
-            grown = {pid: (len(self.settled[pid]), len(now[pid])) for pid in now if pid in self.settled and len(now[pid]) > len(self.settled[pid]) + 8}
+            # A process that was looked at right after its start did not have all it works with yet.
+            grown = {pid: (len(self.settled[pid]), len(now[pid])) for pid in now
+                     if pid in self.settled and len(now[pid]) > max(len(self.settled[pid]), 8) + 8}
             defunct = processes.zombies(self.pid)
             if not grown and not defunct:
                 break
