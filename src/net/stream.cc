@@ -116,6 +116,7 @@ void Stream::adapt() {
   if (reading_ || pin_ != 0 || begin_ != end_) return;
   const std::uint32_t wanted = end_ == capacity_ ? std::min(maximum_, capacity_ * 4) : initial_;
   begin_ = end_ = 0;
+  filled_ = false;
   if (wanted == capacity_) return;
   data_.reset();
   capacity_ = wanted;

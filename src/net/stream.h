@@ -124,7 +124,7 @@ class Stream {
   bool reading_ = false;  // an operation is under way
   bool waiting_writable_ = false;
   bool at_end_ = false;
-  bool filled_ = false;  // the last read took all the room there was
+  bool filled_ = false;      // the last read took all the room there was
   int read_error_ = 0;       // a result nobody has taken yet
   std::uint32_t fresh_ = 0;  // bytes that came while nobody awaited
   Fill* filler_ = nullptr;

@@ -97,6 +97,8 @@ net::Task<void> Http1Session::switch_protocols(exchange::Response& response, Acc
     unread_input_ = !end.client_ended;
     co_return;
   }
+  if (end.reason == Reason::program_left || end.reason == Reason::program_broke)
+    co_await pump.let_client_take_the_rest();
   break_off();
   if (end.reason == Reason::idle || end.reason == Reason::client_stalled)
     loop_.counters.timeouts.fetch_add(1, std::memory_order_relaxed);

@@ -1,5 +1,8 @@
 #include "serve/tunnel_pump.h"
 
+#include <linux/sockios.h>
+#include <sys/ioctl.h>
+
 namespace fivefold::serve {
 
 TunnelPump::TunnelPump(net::Stream& client, exchange::Tunnel& tunnel, std::chrono::milliseconds send_timeout,
@@ -24,6 +27,14 @@ net::Task<TunnelPump::End> TunnelPump::run() {
   down_ = {};
   end_.client_ended = client_ended_;
   co_return std::move(end_);
+}
+
+net::Task<void> TunnelPump::let_client_take_the_rest() {
+  net::Loop& loop = client_.loop();
+  const auto give_up = loop.now() + kLastWords;
+  int waiting = 0;
+  while (::ioctl(client_.fd(), SIOCOUTQ, &waiting) == 0 && waiting > 0 && loop.now() < give_up)
+    co_await net::sleep_until(loop, loop.now() + std::chrono::milliseconds(10));
 }
 
 // Both directions may see the same end: the first to do so says what it was.
@@ -115,7 +126,9 @@ net::Task<void> TunnelPump::pass_to_client() {
   while (true) {
     auto chunk = co_await tunnel_.next();
     if (!chunk) {
-      finish(Reason::program_broke, std::move(chunk.error()));
+      // A program that closes, or dies, with input that it has not read.
+      const bool left = chunk.error().code == Code::closed;
+      finish(left ? Reason::program_left : Reason::program_broke, std::move(chunk.error()));
       co_return;
     }
     if (chunk->empty()) {

@@ -17,13 +17,14 @@ class TunnelPump {
  public:
   // A program that has ended its side while its client keeps silent: the tunnel is over after this.
   static constexpr std::chrono::milliseconds kAfterProgramEnd{30'000};
-  // What a program has still to say when it takes no more: waited for.
+  // What a program has still to say when it takes no more, and what a client has still to take when the program is
+  // gone: waited for.
   static constexpr std::chrono::milliseconds kLastWords{5'000};
 
   // A client that takes nothing of what waits for it for `send_timeout` ends the tunnel.
   TunnelPump(net::Stream& client, exchange::Tunnel& tunnel, std::chrono::milliseconds send_timeout, Counters& counters);
 
-  enum class Reason : std::uint8_t { ended, idle, client_left, client_stalled, program_broke };
+  enum class Reason : std::uint8_t { ended, idle, client_left, client_stalled, program_left, program_broke };
   struct End {
     Reason reason = Reason::ended;
     Error error = {};          // but for `ended`
@@ -31,6 +32,8 @@ class TunnelPump {
   };
   // What the stream has buffered is the tunnel's first. Once.
   net::Task<End> run();
+  // Before the client is reset because of its program: a reset must not overtake what the program had said.
+  net::Task<void> let_client_take_the_rest();
 
   std::uint64_t sent() const { return sent_; }  // to the client
 

@@ -17,6 +17,7 @@ class SocketTunnel final : public exchange::Tunnel {
 
   net::Task<Result<std::string_view>> next() override {
     stream_.consume(std::exchange(handed_out_, 0));
+    stream_.adapt();
     auto got = co_await stream_.fill();
     if (!got) co_return std::unexpected(std::move(got.error()));
     handed_out_ = stream_.buffered().size();

@@ -273,10 +273,20 @@ net::Task<Result<void>> H2Exchange::receive() {
       co_await call_.exchange.send_interim(status, std::move(fields));
     }
     if (auto error = trouble()) co_return std::unexpected(std::move(*error));
-    if (status_ != 0) co_return Result<void>{};
+    if (status_ != 0) co_return co_await receive_rest();
     auto waited = co_await wait(began_, call_.timeouts.first_byte);
     if (!waited) co_return waited;
   }
+}
+
+net::Task<Result<void>> H2Exchange::receive_rest() {
+  const auto until = std::min(call_.timeouts.deadline, home_.home().loop().now() + kRestWait);
+  while (!whole_ && left_ && *left_ <= kWholeBody) {
+    const bool changed = co_await changed_.wait(until);
+    if (auto error = trouble()) co_return std::unexpected(std::move(*error));
+    if (!changed) break;
+  }
+  co_return Result<void>{};
 }
 
 Answer H2Exchange::answer(std::unique_ptr<H2Exchange> exchange) {

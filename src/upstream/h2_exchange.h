@@ -16,6 +16,8 @@ class H2Exchange final : public exchange::BodySource, private H2StreamEvents {
  public:
   static constexpr std::size_t kWholeBody =
       65536;  // a response that has come whole and is no longer is returned as bytes
+  // One of known length whose head came first is waited for this long, as in HTTP/1.1.
+  static constexpr milliseconds kRestWait{20};
   static constexpr unsigned kMostInterim = 64;
 
   H2Exchange(H2Connection& home, Call call);
@@ -50,6 +52,7 @@ class H2Exchange final : public exchange::BodySource, private H2StreamEvents {
   bool sent_whole() const { return sent_end_; }
   bool sending() const { return !pump_.done() && !gone_; }
   net::Task<Result<void>> wait(net::TimePoint since, milliseconds silence);
+  net::Task<Result<void>> receive_rest();
   std::optional<Error> trouble() const;
   std::unexpected<Error> break_off(Error error);
   void end_stream();

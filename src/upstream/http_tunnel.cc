@@ -7,6 +7,7 @@ net::Task<Result<std::string_view>> HttpTunnel::next() {
   stream.consume(handed_out_);
   handed_out_ = 0;
   if (stream.buffered().empty()) {
+    stream.adapt();  // most tunnels are idle most of the time
     auto got = co_await stream.fill();
     if (!got) co_return std::unexpected(std::move(got.error()));
     if (*got == 0) co_return std::string_view{};

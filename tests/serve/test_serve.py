@@ -1,6 +1,7 @@
 """`fivefold serve DIR`: a folder without a configuration, and the command line around it."""
 import os
 import re
+import shutil
 import signal
 import subprocess
 
@@ -77,9 +78,36 @@ def test_sources_of_programs_are_never_sent(folder, served):
         folder.write(name, text)
     site = served()
     for name in secrets:
-        response = site.get("/" + name)
+        response = site.get("/" + name, timeout=30)  # the applications among them are started first, and fail
         assert b"secret source" not in response.body, (name, response)
         assert response.status >= 400, (name, response)
+
+
+@pytest.mark.skipif(not shutil.which("node"), reason="Node.js is not installed")
+def test_applications_are_mounted_at_their_folders(folder, served):
+    script = """require("http").createServer((request, response) => response.end(
+        `${process.cwd()} ${request.url} ${request.headers["x-forwarded-prefix"] || "-"}`)).listen(3000);\n"""
+    folder.write("index.html", "front\n")
+    folder.write("one/server.js", script)
+    folder.write("deep/two/package.json", '{"scripts": {"start": "node main.js"}}')
+    folder.write("deep/two/main.js", script)
+    folder.write("broken/package.json", '{"scripts": {"start": "node gone.js"}}')
+    site = served()
+    assert site.get("/").body == b"front\n"
+    assert site.get("/one/server.js?x=1", timeout=30).text == f"{folder.path}/one /server.js?x=1 /one"
+    assert site.get("/deep/two/", timeout=30).text == f"{folder.path}/deep/two / /deep/two"
+    assert site.get("/broken/package.json").status == 404
+    printed = "".join(site.output)
+    assert "node main.js" in printed and "broken/gone.js is not there" in printed
+
+
+@pytest.mark.skipif(not shutil.which("node"), reason="Node.js is not installed")
+def test_an_application_in_the_folder_itself_answers_everything(folder, served):
+    folder.write("server.js", 'require("http").createServer((request, response) => response.end(request.url)).listen(3000);\n')
+    folder.write("legacy.php", "<?php secret")
+    site = served()
+    for path in ("/", "/server.js", "/legacy.php", "/cgi-bin/x?y"):
+        assert site.get(path, timeout=30).text == path
 
 
 def test_errors_are_told_in_the_page(folder, served):
