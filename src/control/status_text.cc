@@ -92,7 +92,10 @@ std::string programs_table(const json& status, const json& before, double second
       const auto state = word(process, "state");
       const auto reason = word(process, "reason");
       const auto pid = process.value("pid", 0);
-      out += fmt::format("  {:<12} {:>9} s {:>9}  ", pid == 0 ? std::string("(not ours)") : fmt::format("pid {}", pid),
+      out += fmt::format("  {:<12} {:>9} s {:>9}  ",
+                         pid != 0                                   ? fmt::format("pid {}", pid)
+                         : state == "starting" || state == "failed" ? std::string("(no process)")
+                                                                    : std::string("(not ours)"),
                          fmt::format("{:.1f}", static_cast<double>(process.value("age_ms", std::int64_t{0})) / 1000.0),
                          size_words(process.value("memory", std::uint64_t{0})));
       if (!state.empty())

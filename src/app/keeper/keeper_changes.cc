@@ -1,5 +1,6 @@
 // Commands and signals that change something: reload, restart, stop, logs opened again.
 #include <signal.h>
+#include <algorithm>
 
 #include "app/keeper/keeper_state.h"
 
@@ -159,7 +160,12 @@ void Keeper::reopen_logs(Asker asker) {
 void Keeper::drain(ServerProcess& server, bool keep_idle) {
   const auto deadline = setup_->config.server.timeouts.drain;
   server.state = ServerProcess::State::draining;
-  server.kill_at = Clock::now() + deadline + kDrainMargin;
+  // Behind its requests it ends the applications, each in its own time.
+  std::chrono::milliseconds grace{0};
+  if (!keep_idle)
+    for (const auto& program : setup_->config.programs)
+      if (program.model == config::Model::app) grace = std::max(grace, program.app.stop_grace);
+  server.kill_at = Clock::now() + deadline + grace + kDrainMargin;
   send(server, {{"type", "drain"}, {"deadline_ms", deadline.count()}, {"keep_idle", keep_idle}});
 }
 
