@@ -161,3 +161,19 @@ def test_servlets(folder, serve):
         socket.send("over the wire")
         assert socket.receive() == "echo over the wire"
         assert socket.close() == 1000
+
+
+EXAMPLES = {"app-node": ["node"], "app-python": ["/usr/bin/gunicorn"], "app-fastapi": ["/usr/bin/uvicorn", f"{MODULES}/fastapi"], "app-rack": ["/usr/bin/puma"],
+            "app-psgi": ["/usr/bin/starman"]}
+
+
+@pytest.mark.parametrize("name", [pytest.param(name, marks=needs(*paths)) for name, paths in EXAMPLES.items()])
+def test_example_runs_as_it_is(folder, serve, name):
+    shutil.copytree(REPOSITORY / "examples" / name, folder.path, dirs_exist_ok=True)
+    text = re.sub(r'127\.0\.0\.1:\d+', "127.0.0.1:0", (folder / "fivefold.toml").read_text())
+    site = serve("", whole=re.sub(r'"fivefold\.sock"', '"run/fivefold.sock"', text))
+    page = site.get("/", timeout=30)
+    assert page.status == 200 and ("hello" in page.text or "request 1 of" in page.text), page
+    done = site.command("restart", "site")
+    assert done.returncode == 0, done.stderr
+    assert site.get("/", timeout=30).status == 200
