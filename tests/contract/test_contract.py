@@ -61,7 +61,11 @@ class Deployed:
 def contract(request, module_folder, module_serve):
     if missing := request.param.missing():
         pytest.skip(f"{request.param.name} needs {', '.join(missing)}")
-    return Deployed(request.param, module_folder, module_serve)
+    # Each adapter has a folder of its own, and ends its servers before the next one begins.
+    deployed = Deployed(request.param, Folder(module_folder.mkdir(request.param.name)), module_serve)
+    yield deployed
+    for server in deployed.servers.values():
+        server.stop()
 
 
 @pytest.fixture
