@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 #include <sys/socket.h>
 
+#include <atomic>
 #include <thread>
 
 #include "net/net_testing.h"
@@ -81,17 +82,19 @@ class TunnelTest : public testing::TestWithParam<Transport> {
       std::array<int, 2> fds{};
       ASSERT_EQ(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds.data()), 0);
       stream.emplace(loop, UniqueFd(fds[0]));
-      plain = std::thread([work = std::move(work), fd = fds[1]] {
+      plain = std::thread([this, work = std::move(work), fd = fds[1]] {
         const UniqueFd own(fd);
         Peer peer(nullptr, fd);
         work(peer);
+        worked = true;
       });
       return;
     }
     server.emplace(TlsServer::Wishes{identity, nullptr, GetParam().version},
-                   [work = std::move(work)](SSL* ssl, int fd) {
+                   [this, work = std::move(work)](SSL* ssl, int fd) {
                      Peer peer(ssl, fd);
                      work(peer);
+                     worked = true;
                    });
     stream.emplace(loop, std::move(server->client));
     auto client = TlsClient::make({.server_name = "app.test", .ca_file = files.certificate(identity)});
@@ -100,7 +103,17 @@ class TunnelTest : public testing::TestWithParam<Transport> {
         result_of<Result<void>>(loop, (*client)->start(*stream, Clock::now() + std::chrono::seconds(10)), {});
     ASSERT_TRUE(started.has_value()) << started.error().message;
   }
+  // The loop runs on meanwhile: an end may wait for room in the kernel.
   void join() {
+    const auto guard = Clock::now() + std::chrono::seconds(20);
+    while (!worked && stream && Clock::now() < guard) {
+      loop.context().restart();
+      loop.context().run_one_for(milliseconds(5));
+    }
+    if (stream && !worked) {
+      ADD_FAILURE() << "the peer did not end";
+      stream.reset();
+    }
     if (plain.joinable()) plain.join();
     if (server) server->join();
   }
@@ -112,6 +125,7 @@ class TunnelTest : public testing::TestWithParam<Transport> {
   Identity identity = make_identity({});
   PemFiles files;
   Loop loop{0};
+  std::atomic<bool> worked = false;
   std::optional<TlsServer> server;
   std::thread plain;
   std::optional<Stream> stream;
