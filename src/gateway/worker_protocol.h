@@ -53,7 +53,7 @@ enum class Frame : std::uint8_t {
   request = 1,      // RequestHeader, variables, first bytes of the body
   body = 2,         // bytes of the body; kLast on the last. Sent only when asked for with `want`
   body_broken = 3,  // the body will not become whole (the client has left, or sent nonsense): reading it fails
-  abort = 4,        // nobody reads the response any more; the request's end is still awaited
+  abort = 4,        // nobody reads the response any more; the server takes what comes up to the request's end
   window = 5,       // uint32: so many more bytes of response may be sent. Only for a request with kWindowed
   // worker to server
   head = 16,     // the response's head as a CGI program writes it, "Status: 200 OK\r\nName: value\r\n", no blank line

@@ -1,0 +1,115 @@
+#include "channel/channels.h"
+
+#include <pthread.h>
+#include <sys/epoll.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+
+namespace fivefold::worker {
+
+namespace {
+
+Channels* of_this_process = nullptr;
+
+}  // namespace
+
+Channels::Channels(std::span<const int> descriptors) {
+  for (int descriptor : descriptors) wires_.emplace_back(descriptor);
+  if (wires_.size() > 1) {
+    epoll_ = epoll_create1(EPOLL_CLOEXEC);
+    for (Wire& wire : wires_) {
+      epoll_event event{};
+      event.events = EPOLLIN;
+      event.data.ptr = &wire;
+      epoll_ctl(epoll_, EPOLL_CTL_ADD, wire.descriptor(), &event);
+    }
+  }
+  static bool registered = false;
+  if (!registered) pthread_atfork(nullptr, nullptr, &Channels::in_child);
+  registered = true;
+  of_this_process = this;
+}
+
+Channels::~Channels() {
+  of_this_process = nullptr;
+  if (epoll_ >= 0) close(epoll_);
+}
+
+void Channels::in_child() {
+  Channels* channels = of_this_process;
+  if (channels == nullptr) return;
+  channels->forked_ = true;
+  channels->request_.detach();
+  for (Wire& wire : channels->wires_) wire.end();
+  if (channels->epoll_ >= 0) close(channels->epoll_);
+  channels->epoll_ = -1;
+}
+
+// The channel that has something to read; ended ones are dropped. nullptr when there is none left.
+Wire* Channels::wait() {
+  while (true) {
+    wires_.remove_if([this](Wire& wire) {
+      if (wire.ended() && &wire == last_) last_ = nullptr;
+      return wire.ended();
+    });
+    if (wires_.empty()) return nullptr;
+    if (wires_.size() == 1) return &wires_.front();
+    // Closing a descriptor has taken it out of the set, unless a child holds a copy: an event of a channel that is gone
+    // is not followed by its pointer.
+    if (last_ != nullptr && !last_->buffered().empty()) return last_;
+    epoll_event event{};
+    if (epoll_wait(epoll_, &event, 1, -1) != 1) continue;
+    for (Wire& wire : wires_) {
+      if (&wire == event.data.ptr) return &wire;
+    }
+  }
+}
+
+bool Channels::next_header(Wire& wire, protocol::FrameHeader& header) {
+  while (wire.buffered().size() < sizeof header) {
+    if (!wire.fill(Wait::yes)) return false;
+  }
+  std::memcpy(&header, wire.buffered().data(), sizeof header);
+  wire.consume(sizeof header);
+  return true;
+}
+
+Request* Channels::next() {
+  while (!forked_ && !nonsense_) {
+    Wire* wire = wait();
+    if (wire == nullptr) return nullptr;
+    last_ = wire;
+    protocol::FrameHeader header;
+    if (!next_header(*wire, header)) continue;
+    if (header.kind == protocol::Frame::request) {
+      if (request_.begin(*wire, header)) {
+        busy_ = true;
+        return &request_;
+      }
+      nonsense_ = request_.nonsense_;
+      continue;
+    }
+    // What was sent before the server had noticed the end of a request.
+    const bool late = header.kind >= protocol::Frame::body && header.kind <= protocol::Frame::window;
+    if (late && header.size <= protocol::kMostFrame) {
+      wire->skip(header.size);
+      continue;
+    }
+    request_.wire_ = wire;
+    request_.nonsense("what is no request where one should begin");
+    nonsense_ = true;
+  }
+  return nullptr;
+}
+
+void Channels::complete(const Outcome& outcome) {
+  busy_ = false;
+  if (forked_) return;
+  request_.complete(outcome);
+  nonsense_ = request_.nonsense_;
+}
+
+}  // namespace fivefold::worker

@@ -1,0 +1,45 @@
+#pragma once
+// All channels of a worker: which of them brings the next request.
+#include <list>
+#include <span>
+
+#include "channel/request.h"
+
+namespace fivefold::worker {
+
+class Channels {
+ public:
+  // Takes the descriptors over. One object in a process: children that the script forks lose their channels at once, so
+  // that nothing they print or leave open reaches the server.
+  explicit Channels(std::span<const int> descriptors);
+  ~Channels();
+  Channels(const Channels&) = delete;
+  Channels& operator=(const Channels&) = delete;
+
+  // Waits for a request. nullptr: every channel has ended, and the worker leaves. The request lives until complete().
+  Request* next();
+  // Tells the server how the request ended. Afterwards next() may be called again, unless the worker leaves.
+  void complete(const Outcome& outcome);
+  // The request that is under way, or nullptr.
+  Request* current() { return busy_ ? &request_ : nullptr; }
+
+  // This process is a child that a script has forked: it must not serve, only exit.
+  bool forked() const { return forked_; }
+  // The server sent what the protocol does not have.
+  bool nonsense() const { return nonsense_; }
+
+ private:
+  static void in_child();
+  Wire* wait();
+  bool next_header(Wire& wire, protocol::FrameHeader& header);
+
+  std::list<Wire> wires_;
+  Wire* last_ = nullptr;
+  int epoll_ = -1;  // with several channels
+  Request request_;
+  bool busy_ = false;
+  bool forked_ = false;
+  bool nonsense_ = false;
+};
+
+}  // namespace fivefold::worker

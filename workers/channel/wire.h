@@ -1,0 +1,64 @@
+#pragma once
+// One channel's socket: bytes in through a buffer, bytes out at once. It knows the size of a frame's header and nothing
+// else of what passes.
+#include <sys/uio.h>
+
+#include <cstddef>
+#include <memory>
+#include <span>
+#include <string_view>
+
+#include "gateway/worker_protocol.h"
+
+namespace fivefold::worker {
+
+namespace protocol = gateway::worker;
+
+enum class Wait : bool { no, yes };
+
+class Wire {
+ public:
+  // Takes the descriptor over.
+  explicit Wire(int descriptor);
+  ~Wire();
+  Wire(Wire&& other) noexcept;
+  Wire& operator=(Wire&&) = delete;
+
+  int descriptor() const { return descriptor_; }
+  // The other side has closed or the socket is broken; nothing more comes or goes.
+  bool ended() const { return ended_; }
+  void end();
+
+  // What has been read and not consumed. Valid until the next call of a member that is not const.
+  std::string_view buffered() const { return {buffer_.get() + begin_, end_ - begin_}; }
+  void consume(std::size_t bytes) { begin_ += bytes; }
+  // Drops the next bytes, also those that have not come yet.
+  void skip(std::size_t bytes);
+
+  // Reads more into the buffer, which must have room (kBuffer bytes less what is buffered). false: nothing came, for
+  // now (Wait::no) or for ever (ended()).
+  bool fill(Wait wait);
+  // Takes up to `most` bytes, from the buffer or straight from the socket. 0 as for fill().
+  std::size_t take(char* to, std::size_t most, Wait wait);
+  bool take_all(char* to, std::size_t size);
+
+  // Sends as much as goes without waiting. The number of bytes, 0 also when it has ended.
+  std::size_t send_some(std::span<const iovec> parts);
+  // Waits until something can be sent; true when there is something to read.
+  bool wait_sendable() const;
+
+  static constexpr std::size_t kBuffer = 32 * 1024;
+
+ private:
+  std::size_t receive(char* to, std::size_t most, Wait wait);
+  std::size_t receive_once(char* to, std::size_t most, Wait wait);
+
+  int descriptor_;
+  bool ended_ = false;
+  std::unique_ptr<char[]> buffer_;
+  std::size_t begin_ = 0;
+  std::size_t end_ = 0;
+  std::size_t skip_ = 0;  // not come yet; the buffer is empty then
+};
+
+}  // namespace fivefold::worker

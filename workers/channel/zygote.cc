@@ -1,0 +1,233 @@
+#include "channel/zygote.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <chrono>
+#include <csignal>
+#include <cstdio>
+#include <cstring>
+#include <map>
+
+namespace fivefold::worker {
+
+namespace {
+
+using protocol::Control;
+using protocol::ControlHeader;
+using protocol::kControlFd;
+
+class Zygote {
+ public:
+  explicit Zygote(Interpreter& interpreter) : interpreter_(interpreter) {}
+
+  bool say(ControlHeader header, std::string_view text = {}, std::span<const int> descriptors = {});
+  int run();
+
+ private:
+  enum class Heard { message, end, nonsense };
+  Heard listen();
+  void fork_worker(std::uint32_t id, std::int32_t channels);
+  [[noreturn]] void be_worker(std::span<const int> descriptors);
+  void reap();
+  int end_workers();
+
+  Interpreter& interpreter_;
+  std::map<std::uint32_t, pid_t> workers_;
+  sigset_t child_signal_{};
+  int signals_ = -1;
+};
+
+bool Zygote::say(ControlHeader header, std::string_view text, std::span<const int> descriptors) {
+  text = text.substr(0, protocol::kMostText);
+  header.size = static_cast<std::uint32_t>(text.size());
+  iovec parts[] = {{&header, sizeof header}, {const_cast<char*>(text.data()), text.size()}};
+  msghdr message{};
+  message.msg_iov = parts;
+  message.msg_iovlen = 2;
+  alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int) * protocol::kMostChannels)] = {};
+  if (!descriptors.empty()) {
+    message.msg_control = control;
+    message.msg_controllen = CMSG_SPACE(descriptors.size_bytes());
+    cmsghdr* rights = CMSG_FIRSTHDR(&message);
+    rights->cmsg_level = SOL_SOCKET;
+    rights->cmsg_type = SCM_RIGHTS;
+    rights->cmsg_len = CMSG_LEN(descriptors.size_bytes());
+    std::memcpy(CMSG_DATA(rights), descriptors.data(), descriptors.size_bytes());
+  }
+  while (sendmsg(kControlFd, &message, MSG_NOSIGNAL) < 0) {
+    if (errno != EINTR) return false;
+  }
+  return true;
+}
+
+void Zygote::be_worker(std::span<const int> descriptors) {
+  close(kControlFd);
+  close(signals_);
+  sigprocmask(SIG_UNBLOCK, &child_signal_, nullptr);
+  workers_.clear();
+  int status = 0;
+  {
+    Channels channels(descriptors);
+    interpreter_.after_fork_in_worker();
+    interpreter_.work(channels);
+    if (channels.forked()) _exit(0);
+    if (channels.nonsense()) status = kExitProtocol;
+  }
+  interpreter_.leave();
+  std::fflush(nullptr);
+  _exit(status);
+}
+
+void Zygote::fork_worker(std::uint32_t id, std::int32_t channels) {
+  std::array<int, protocol::kMostChannels> server_ends;
+  std::array<int, protocol::kMostChannels> worker_ends;
+  const std::size_t count = static_cast<std::size_t>(channels);
+  std::size_t made = 0;
+  int error = channels < 1 || count > protocol::kMostChannels ? EINVAL : 0;
+  const char* step = "A worker has 1 to 128 channels";
+  for (; error == 0 && made < count; ++made) {
+    int pair[2];
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) != 0) {
+      error = errno;
+      step = "socketpair for a channel";
+      break;
+    }
+    server_ends[made] = pair[0];
+    worker_ends[made] = pair[1];
+  }
+  if (error == 0) {
+    interpreter_.before_fork();
+    const pid_t pid = fork();
+    if (pid == 0) {
+      for (std::size_t i = 0; i < made; ++i) close(server_ends[i]);
+      be_worker(std::span(worker_ends).first(made));
+    }
+    error = pid < 0 ? errno : 0;
+    step = "fork";
+    interpreter_.after_fork_in_zygote();
+    if (pid > 0) {
+      workers_[id] = pid;
+      say({Control::started, id, static_cast<std::int32_t>(pid), 0, 0}, {}, std::span(server_ends).first(made));
+    }
+  }
+  if (error != 0) say({Control::refused, id, error, 0, 0}, step);
+  for (std::size_t i = 0; i < made; ++i) {
+    close(server_ends[i]);
+    close(worker_ends[i]);
+  }
+}
+
+Zygote::Heard Zygote::listen() {
+  std::array<char, sizeof(ControlHeader) + protocol::kMostText> packet;
+  const ssize_t got = recv(kControlFd, packet.data(), packet.size(), MSG_DONTWAIT | MSG_TRUNC);
+  if (got < 0 && (errno == EINTR || errno == EAGAIN)) return Heard::message;
+  if (got <= 0) return Heard::end;
+  ControlHeader header;
+  if (static_cast<std::size_t>(got) < sizeof header) return Heard::nonsense;
+  std::memcpy(&header, packet.data(), sizeof header);
+  if (static_cast<std::size_t>(got) != sizeof header + header.size) return Heard::nonsense;
+  switch (header.kind) {
+    case Control::fork:
+      fork_worker(header.id, header.value);
+      return Heard::message;
+    case Control::signal:
+      if (auto worker = workers_.find(header.id); worker != workers_.end()) kill(worker->second, header.value);
+      return Heard::message;
+    default:
+      return Heard::nonsense;
+  }
+}
+
+void Zygote::reap() {
+  signalfd_siginfo seen;
+  while (read(signals_, &seen, sizeof seen) > 0) {
+  }
+  int status = 0;
+  pid_t pid = 0;
+  while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
+    const auto worker = std::ranges::find(workers_, pid, [](const auto& one) { return one.second; });
+    if (worker == workers_.end()) continue;  // something that a preloaded script had started
+    say({Control::exited, worker->first, status, static_cast<std::int32_t>(pid), 0});
+    workers_.erase(worker);
+  }
+}
+
+int Zygote::end_workers() {
+  for (const auto& [id, pid] : workers_) kill(pid, SIGTERM);
+  const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(protocol::kOrphanGrace);
+  for (reap(); !workers_.empty(); reap()) {
+    const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(end - std::chrono::steady_clock::now());
+    if (left.count() <= 0) break;
+    pollfd one{signals_, POLLIN, 0};
+    poll(&one, 1, static_cast<int>(left.count()));
+  }
+  for (const auto& [id, pid] : workers_) kill(pid, SIGKILL);
+  return 0;
+}
+
+int Zygote::run() {
+  // What the interpreter or a preloaded script may have changed.
+  std::signal(SIGCHLD, SIG_DFL);
+  sigemptyset(&child_signal_);
+  sigaddset(&child_signal_, SIGCHLD);
+  sigprocmask(SIG_BLOCK, &child_signal_, nullptr);
+  signals_ = signalfd(-1, &child_signal_, SFD_CLOEXEC | SFD_NONBLOCK);
+  if (signals_ < 0) {
+    std::perror("signalfd");
+    return kExitStart;
+  }
+  if (!say({Control::ready, 0, 0, 0, 0}, interpreter_.version())) return 0;
+  std::array<pollfd, 2> sources{{{kControlFd, POLLIN, 0}, {signals_, POLLIN, 0}}};
+  while (true) {
+    if (poll(sources.data(), sources.size(), -1) < 0 && errno != EINTR) return end_workers();
+    if (sources[1].revents != 0) reap();
+    if (sources[0].revents == 0) continue;
+    switch (listen()) {
+      case Heard::message:
+        break;
+      case Heard::nonsense:
+        std::fputs("The server sent a control message that is none; the workers end.\n", stderr);
+        end_workers();
+        return kExitProtocol;
+      case Heard::end:
+        return end_workers();
+    }
+  }
+}
+
+}  // namespace
+
+int run_zygote(Interpreter& interpreter, int argc, char** argv) {
+  std::vector<std::string_view> known = {"program", "root"};
+  for (std::string_view key : interpreter.settings()) known.push_back(key);
+  const auto settings = Settings::parse(std::span<const char* const>(argv + 1, argv + argc), known);
+  if (!settings) {
+    std::fprintf(stderr, "%s\n", settings.error().c_str());
+    return kExitSettings;
+  }
+  // A person who starts it by hand gets a sentence instead of a process that waits for nothing.
+  int type = 0;
+  socklen_t size = sizeof type;
+  if (getsockopt(kControlFd, SOL_SOCKET, SO_TYPE, &type, &size) != 0 || type != SOCK_SEQPACKET) {
+    std::fputs("This program is started by fivefold, with a socket as descriptor 3; it does nothing by itself.\n",
+               stderr);
+    return kExitProtocol;
+  }
+  fcntl(kControlFd, F_SETFD, FD_CLOEXEC);
+  std::signal(SIGPIPE, SIG_IGN);
+  if (const auto started = interpreter.start(*settings); !started) {
+    std::fprintf(stderr, "%s\n", started.error().c_str());
+    return kExitStart;
+  }
+  return Zygote(interpreter).run();
+}
+
+}  // namespace fivefold::worker
