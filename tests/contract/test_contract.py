@@ -383,7 +383,8 @@ def test_status_of_a_program_that_has_said_everything_matters_not(contract, site
 def test_more_than_the_promised_length_is_not_sent(site):
     with site.connect() as connection:
         response = connection.exchange("GET", "/program/length?says=10&sends=100000")
-        assert response.body == b"x" * 10
+        cut = response.body == b"x" * 10
+        assert cut or response.status == 502, "HTTP/2 tells that a length is wrong before anything has gone out"
         try:
             assert connection.exchange("GET", "/files/hello.txt").body == b"hello from a file\n"
         except (Closed, Truncated) as end:
