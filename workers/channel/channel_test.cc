@@ -112,6 +112,17 @@ TEST(Channel, GivesTheVariablesAndTheBodyOfARequest) {
   EXPECT_EQ(0, asked->read_body(body, sizeof body));
 }
 
+TEST(Channel, AnEarlierRequestLeavesNothingInALongerOne) {
+  Server server;
+  Channels channels({{server.worker}});
+  server.send(request(1, kVariables, std::string(300, 'a')));
+  ASSERT_NE(nullptr, channels.next());
+  channels.complete({});
+  server.send(request(2, kVariables, std::string(400, 'b')));
+  char body[2000];
+  EXPECT_EQ(400, channels.next()->read_body(body, sizeof body));
+}
+
 TEST(Channel, SendsAShortAnswerInOnePiece) {
   Server server;
   Channels channels({{server.worker}});

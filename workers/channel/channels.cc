@@ -61,7 +61,10 @@ Wire* Channels::wait() {
     // is not followed by its pointer.
     if (last_ != nullptr && !last_->buffered().empty()) return last_;
     epoll_event event{};
-    if (epoll_wait(epoll_, &event, 1, -1) != 1) continue;
+    if (epoll_wait(epoll_, &event, 1, -1) != 1) {
+      if (errno == EINTR && leave_after_signal()) return nullptr;
+      continue;
+    }
     for (Wire& wire : wires_) {
       if (&wire == event.data.ptr) return &wire;
     }
@@ -70,15 +73,23 @@ Wire* Channels::wait() {
 
 bool Channels::next_header(Wire& wire, protocol::FrameHeader& header) {
   while (wire.buffered().size() < sizeof header) {
-    if (!wire.fill(Wait::yes)) return false;
+    if (!wire.fill(Wait::until_signal)) {
+      if (wire.ended() || leave_after_signal()) return false;
+    }
   }
   std::memcpy(&header, wire.buffered().data(), sizeof header);
   wire.consume(sizeof header);
   return true;
 }
 
+bool Channels::leave_after_signal() {
+  interrupted_ = leave_ != nullptr && leave_();
+  return interrupted_;
+}
+
 Request* Channels::next() {
-  while (!forked_ && !nonsense_) {
+  interrupted_ = false;
+  while (!forked_ && !nonsense_ && !interrupted_) {
     Wire* wire = wait();
     if (wire == nullptr) return nullptr;
     last_ = wire;

@@ -16,12 +16,17 @@ class Channels {
   Channels(const Channels&) = delete;
   Channels& operator=(const Channels&) = delete;
 
-  // Waits for a request. nullptr: every channel has ended, and the worker leaves. The request lives until complete().
+  // Waits for a request, which lives until complete(). nullptr: every channel has ended and the worker leaves, or
+  // interrupted().
   Request* next();
   // Tells the server how the request ended. Afterwards next() may be called again, unless the worker leaves.
   void complete(const Outcome& outcome);
   // The request that is under way, or nullptr.
   Request* current() { return busy_ ? &request_ : nullptr; }
+
+  // Asked when a signal was handled while next() waits: whether it shall return without a request.
+  void when_interrupted(bool (*leave)()) { leave_ = leave; }
+  bool interrupted() const { return interrupted_; }
 
   // This process is a child that a script has forked: it must not serve, only exit.
   bool forked() const { return forked_; }
@@ -31,12 +36,15 @@ class Channels {
  private:
   static void in_child();
   Wire* wait();
+  bool leave_after_signal();
   bool next_header(Wire& wire, protocol::FrameHeader& header);
 
   std::list<Wire> wires_;
   Wire* last_ = nullptr;
   int epoll_ = -1;  // with several channels
   Request request_;
+  bool (*leave_)() = nullptr;
+  bool interrupted_ = false;
   bool busy_ = false;
   bool forked_ = false;
   bool nonsense_ = false;

@@ -34,7 +34,7 @@ bool Request::begin(Wire& wire, const protocol::FrameHeader& header) {
   growing_ = std::string::npos;
   queue_read_ = frame_left_ = 0;
   wanted_ = 0;
-  frame_last_ = body_broken_ = aborted_ = finished_ = head_sent_ = false;
+  frame_last_ = body_broken_ = aborted_ = finished_ = flushed_ = false;
   body_over_ = (header.flags & protocol::kLast) != 0;
   windowed_ = (header.flags & protocol::kWindowed) != 0;
   head_only_ = (header.flags & protocol::kHead) != 0;
@@ -46,7 +46,8 @@ bool Request::begin(Wire& wire, const protocol::FrameHeader& header) {
     return false;
   }
   if (storage_.capacity() > 4 * kGathered && header.size < kGathered) storage_ = std::string();
-  storage_.resize_and_overwrite(header.size, [](char*, std::size_t size) { return size; });
+  // libstdc++ 12 offers the function more room than was asked for: the size is the header's.
+  storage_.resize_and_overwrite(header.size, [&header](char*, std::size_t) { return header.size; });
   if (!wire.take_all(storage_.data(), header.size)) return false;
   std::memcpy(&head, storage_.data(), sizeof head);
   std::string_view rest = std::string_view(storage_).substr(sizeof head);
@@ -65,6 +66,7 @@ bool Request::begin(Wire& wire, const protocol::FrameHeader& header) {
       nonsense("a variable without a value or an end");
       return false;
     }
+    storage_[static_cast<std::size_t>(rest.data() - storage_.data()) + equals] = '\0';
     variables_.push_back({rest.substr(0, equals), rest.substr(equals + 1, end - equals - 1)});
     rest.remove_prefix(end + 1);
   }
@@ -229,6 +231,7 @@ bool Request::send_gathered(std::string_view more) {
   close_frame();
   if (!more.empty()) append_header(gathered_, more.size(), protocol::Frame::output, 0, stream_);
   iovec parts[] = {part(gathered_), part(more)};
+  flushed_ = true;
   const bool sent = send(parts);
   gathered_.clear();
   return sent;
@@ -242,7 +245,7 @@ void Request::put_frame(protocol::Frame kind, std::uint8_t flags, std::string_vi
 
 void Request::put_output(std::string_view bytes) {
   if (gathered_.size() + bytes.size() + sizeof(protocol::FrameHeader) > kGathered) {
-    send_gathered(bytes);
+    if (send_gathered(bytes)) look();
     return;
   }
   if (growing_ == std::string::npos) {
@@ -253,7 +256,6 @@ void Request::put_output(std::string_view bytes) {
 }
 
 bool Request::head(std::string_view lines) {
-  head_sent_ = true;
   if (detached_ || !open()) return detached_;
   put_frame(protocol::Frame::head, 0, lines.substr(0, protocol::kMostFrame));
   return true;

@@ -12,7 +12,7 @@
 
 namespace fivefold::worker {
 
-// "NAME=value" of a request. Both end with a NUL in memory (the name's is the '='), and live as long as the request.
+// "NAME=value" of a request. Both end with a NUL in memory, and live as long as the request.
 struct Variable {
   std::string_view name;
   std::string_view value;
@@ -55,7 +55,8 @@ class Request {
   // The response is whole now, while the interpreter goes on for a while; what is written later is dropped.
   void finish();
   bool finished() const { return finished_; }
-  bool head_sent() const { return head_sent_; }
+  // Whether anything of the response has left this process.
+  bool flushed() const { return flushed_; }
 
  private:
   friend class Channels;
@@ -98,7 +99,7 @@ class Request {
 
   bool aborted_ = false;
   bool finished_ = false;
-  bool head_sent_ = false;
+  bool flushed_ = false;
   bool detached_ = false;
   bool nonsense_ = false;
   std::string gathered_;                     // whole frames, and at its end perhaps one of output that still grows

@@ -45,10 +45,10 @@ std::size_t Wire::receive(char* to, std::size_t most, Wait wait) {
 
 std::size_t Wire::receive_once(char* to, std::size_t most, Wait wait) {
   while (!ended_) {
-    const ssize_t got = recv(descriptor_, to, most, wait == Wait::yes ? 0 : MSG_DONTWAIT);
+    const ssize_t got = recv(descriptor_, to, most, wait == Wait::no ? MSG_DONTWAIT : 0);
     if (got > 0) return static_cast<std::size_t>(got);
-    if (got < 0 && errno == EINTR) continue;
-    if (got < 0 && errno == EAGAIN) return 0;
+    if (got < 0 && errno == EINTR && wait != Wait::until_signal) continue;
+    if (got < 0 && (errno == EAGAIN || errno == EINTR)) return 0;
     ended_ = true;
   }
   return 0;

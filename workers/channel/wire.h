@@ -14,7 +14,8 @@ namespace fivefold::worker {
 
 namespace protocol = gateway::worker;
 
-enum class Wait : bool { no, yes };
+// until_signal: a signal that was handled ends the wait.
+enum class Wait : char { no, yes, until_signal };
 
 class Wire {
  public:
@@ -36,7 +37,7 @@ class Wire {
   void skip(std::size_t bytes);
 
   // Reads more into the buffer, which must have room (kBuffer bytes less what is buffered). false: nothing came, for
-  // now (Wait::no) or for ever (ended()).
+  // now (no Wait::yes) or for ever (ended()).
   bool fill(Wait wait);
   // Takes up to `most` bytes, from the buffer or straight from the socket. 0 as for fill().
   std::size_t take(char* to, std::size_t most, Wait wait);
