@@ -153,7 +153,8 @@ bool Request::aborted() {
   return aborted_;
 }
 
-ssize_t Request::read_body(char* to, std::size_t most) {
+ssize_t Request::read_body(char* to, std::size_t most, bool until_signal) {
+  const Wait wait = until_signal ? Wait::until_signal : Wait::yes;
   if (!first_body_.empty()) {
     const std::size_t size = std::min(most, first_body_.size());
     std::memcpy(to, first_body_.data(), size);
@@ -173,7 +174,8 @@ ssize_t Request::read_body(char* to, std::size_t most) {
     }
     if (detached_ || finished_) return 0;
     if (frame_left_ > 0) {
-      const std::size_t got = wire_->take(to, std::min<std::size_t>(most, frame_left_), Wait::yes);
+      const std::size_t got = wire_->take(to, std::min<std::size_t>(most, frame_left_), wait);
+      if (got == 0 && !wire_->ended()) return kInterrupted;
       if (got == 0) break;
       frame_left_ -= static_cast<std::uint32_t>(got);
       if (frame_left_ == 0 && frame_last_) body_over_ = true;
@@ -187,7 +189,10 @@ ssize_t Request::read_body(char* to, std::size_t most) {
       put_frame(protocol::Frame::want, 0, {reinterpret_cast<const char*>(&want), sizeof want});
       if (!send_gathered()) break;
     }
-    if (!step(Wait::yes)) break;
+    if (!step(wait)) {
+      if (!wire_->ended()) return kInterrupted;
+      break;
+    }
   }
   if (wire_->ended()) aborted_ = body_broken_ = true;
   return -1;

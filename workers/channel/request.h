@@ -38,7 +38,9 @@ class Request {
   // ---- the body ----
   // Waits for and takes at most `most` bytes. 0: it is over. -1: it will not become whole, or nobody waits for the
   // answer. After finish() only what had come before.
-  ssize_t read_body(char* to, std::size_t most);
+  // With `until_signal`, a signal that was handled while it waited ends the wait: kInterrupted, and nothing is lost.
+  ssize_t read_body(char* to, std::size_t most, bool until_signal = false);
+  static constexpr ssize_t kInterrupted = -2;
 
   // ---- the response ----
   // The head in the form of Frame::head; once, before the first write(). Each of these is false when nobody reads the

@@ -2,7 +2,7 @@
 
 #include <fcntl.h>
 #include <poll.h>
-#include <sys/signalfd.h>
+#include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -24,6 +24,16 @@ using protocol::Control;
 using protocol::ControlHeader;
 using protocol::kControlFd;
 
+// Told of each child that ends. A signalfd would miss those whose SIGCHLD is delivered to a thread of a preloaded
+// script, which has been there before the signal could be blocked.
+int child_event = -1;
+
+void on_child(int) {
+  const int error = errno;
+  eventfd_write(child_event, 1);
+  errno = error;
+}
+
 class Zygote {
  public:
   explicit Zygote(Interpreter& interpreter) : interpreter_(interpreter) {}
@@ -41,8 +51,6 @@ class Zygote {
 
   Interpreter& interpreter_;
   std::map<std::uint32_t, pid_t> workers_;
-  sigset_t child_signal_{};
-  int signals_ = -1;
 };
 
 bool Zygote::say(ControlHeader header, std::string_view text, std::span<const int> descriptors) {
@@ -70,8 +78,8 @@ bool Zygote::say(ControlHeader header, std::string_view text, std::span<const in
 
 void Zygote::be_worker(std::span<const int> descriptors) {
   close(kControlFd);
-  close(signals_);
-  sigprocmask(SIG_UNBLOCK, &child_signal_, nullptr);
+  std::signal(SIGCHLD, SIG_DFL);
+  close(child_event);
   workers_.clear();
   int status = 0;
   {
@@ -147,9 +155,8 @@ Zygote::Heard Zygote::listen() {
 }
 
 void Zygote::reap() {
-  signalfd_siginfo seen;
-  while (read(signals_, &seen, sizeof seen) > 0) {
-  }
+  eventfd_t seen = 0;
+  eventfd_read(child_event, &seen);
   int status = 0;
   pid_t pid = 0;
   while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
@@ -166,7 +173,7 @@ int Zygote::end_workers() {
   for (reap(); !workers_.empty(); reap()) {
     const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(end - std::chrono::steady_clock::now());
     if (left.count() <= 0) break;
-    pollfd one{signals_, POLLIN, 0};
+    pollfd one{child_event, POLLIN, 0};
     poll(&one, 1, static_cast<int>(left.count()));
   }
   for (const auto& [id, pid] : workers_) kill(pid, SIGKILL);
@@ -175,17 +182,21 @@ int Zygote::end_workers() {
 
 int Zygote::run() {
   // What the interpreter or a preloaded script may have changed.
-  std::signal(SIGCHLD, SIG_DFL);
-  sigemptyset(&child_signal_);
-  sigaddset(&child_signal_, SIGCHLD);
-  sigprocmask(SIG_BLOCK, &child_signal_, nullptr);
-  signals_ = signalfd(-1, &child_signal_, SFD_CLOEXEC | SFD_NONBLOCK);
-  if (signals_ < 0) {
-    std::perror("signalfd");
+  child_event = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+  struct sigaction action{};
+  action.sa_handler = on_child;
+  action.sa_flags = SA_RESTART | SA_NOCLDSTOP;
+  sigemptyset(&action.sa_mask);
+  if (child_event < 0 || sigaction(SIGCHLD, &action, nullptr) != 0) {
+    std::perror("eventfd for the ends of workers");
     return kExitStart;
   }
+  sigset_t child{};
+  sigemptyset(&child);
+  sigaddset(&child, SIGCHLD);
+  sigprocmask(SIG_UNBLOCK, &child, nullptr);
   if (!say({Control::ready, 0, 0, 0, 0}, interpreter_.version())) return 0;
-  std::array<pollfd, 2> sources{{{kControlFd, POLLIN, 0}, {signals_, POLLIN, 0}}};
+  std::array<pollfd, 2> sources{{{kControlFd, POLLIN, 0}, {child_event, POLLIN, 0}}};
   while (true) {
     if (poll(sources.data(), sources.size(), -1) < 0 && errno != EINTR) return end_workers();
     if (sources[1].revents != 0) reap();
