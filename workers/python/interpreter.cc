@@ -1,0 +1,168 @@
+#include "interpreter.h"
+
+#include <unistd.h>
+
+#include <cstdio>
+#include <cstring>
+#include <fstream>
+
+#include "channel/zygote.h"
+#include "loader_source.h"
+#include "time_limit.h"
+
+namespace fivefold::python {
+namespace {
+
+constexpr std::string_view kSettings[] = {"interface", "wsgi", "path", "venv", "preload"};
+constexpr const char* kSystemPython = "/usr/bin/python3";
+
+std::string text_of(PyStatus status) {
+  return std::string("Python could not be started: ") + (status.err_msg != nullptr ? status.err_msg : "unknown error");
+}
+
+std::unexpected<std::string> failed() {
+  const Failure failure = take_failure();
+  return std::unexpected(failure.traceback + "The application could not be loaded: " + failure.summary);
+}
+
+// "3.11" of the version in DIR/pyvenv.cfg; empty when it is not there.
+std::string version_of_environment(const std::string& folder) {
+  std::ifstream file(folder + "/pyvenv.cfg");
+  for (std::string line; std::getline(file, line);) {
+    const auto equals = line.find('=');
+    if (equals == std::string::npos || !line.starts_with("version")) continue;
+    auto version = line.substr(line.find_first_not_of(" \t", equals + 1));
+    const auto minor = version.find('.');
+    return version.substr(0, version.find('.', minor + 1));
+  }
+  return {};
+}
+
+}  // namespace
+
+std::span<const std::string_view> Python::settings() const { return kSettings; }
+
+std::string Python::version() {
+  const std::string whole = Py_GetVersion();
+  return "Python " + whole.substr(0, whole.find(' '));
+}
+
+std::expected<void, std::string> Python::start(const worker::Settings& settings) {
+  settings_ = &settings;
+  preload_ = settings.one("preload", "yes") != "no";
+  if (const auto interface = settings.one("interface", "wsgi"); interface != "wsgi")
+    return std::unexpected("interface=" + interface + " is not known to this executable; it knows wsgi.");
+  if (!settings.has("wsgi")) return std::unexpected(std::string("Which application? Say wsgi=module:callable."));
+  if (const auto root = settings.one("root"); !root.empty() && chdir(root.c_str()) != 0)
+    return std::unexpected("The program's folder " + root + " cannot be entered: " + std::strerror(errno));
+  if (auto started = start_interpreter(); !started) return started;
+  if (!prepare_failures() || !TimeLimit::prepare()) return failed();
+  return preload_ ? load() : std::expected<void, std::string>();
+}
+
+std::expected<void, std::string> Python::start_interpreter() {
+  std::string executable = kSystemPython;
+  if (const auto venv = settings_->one("venv"); !venv.empty()) {
+    executable = venv + "/bin/python3";
+    if (access((venv + "/pyvenv.cfg").c_str(), R_OK) != 0)
+      return std::unexpected("venv=" + venv + " is no virtual environment: it has no pyvenv.cfg.");
+    const std::string own = std::to_string(PY_MAJOR_VERSION) + "." + std::to_string(PY_MINOR_VERSION);
+    if (const auto made_for = version_of_environment(venv); !made_for.empty() && made_for != own)
+      return std::unexpected("The virtual environment " + venv + " was made for Python " + made_for +
+                             ", and this server embeds Python " + own + ". Make it again with python" + own +
+                             " -m venv, or run the program as model = \"app\".");
+  }
+  PyConfig config;
+  PyConfig_InitPythonConfig(&config);
+  config.install_signal_handlers = 0;
+  config.parse_argv = 0;
+  config.buffered_stdio = 0;  // what an application prints is in the log at once
+  config.faulthandler = 1;    // a crash tells where Python was
+  PyStatus status = PyConfig_SetBytesString(&config, &config.program_name, executable.c_str());
+  if (PyStatus_Exception(status) == 0)
+    status = PyConfig_SetBytesString(&config, &config.executable, executable.c_str());
+  if (PyStatus_Exception(status) == 0) {
+    wchar_t name[] = L"fivefold";
+    wchar_t* arguments[] = {name};
+    status = PyConfig_SetArgv(&config, 1, arguments);
+  }
+  if (PyStatus_Exception(status) == 0) status = Py_InitializeFromConfig(&config);
+  PyConfig_Clear(&config);
+  if (PyStatus_Exception(status) != 0) return std::unexpected(text_of(status));
+  return {};
+}
+
+std::expected<void, std::string> Python::load() {
+  const Ref code = Ref::take(Py_CompileString(kLoaderSource, "<fivefold loader>", Py_file_input));
+  if (!code) return failed();
+  loader_ = Ref::take(PyImport_ExecCodeModule("fivefold_loader", code.get()));
+  if (!loader_) return failed();
+  const Ref folders = Ref::take(PyList_New(0));
+  for (const auto& folder : settings_->all("path")) {
+    const Ref text = Ref::take(PyUnicode_DecodeFSDefault(folder.c_str()));
+    if (!folders || !text || PyList_Append(folders.get(), text.get()) != 0) return failed();
+  }
+  const Ref not_found = Ref::take(PyObject_GetAttrString(loader_.get(), "NotFound"));
+  const auto spec = settings_->one("wsgi");
+  const Ref prepared = Ref::take(PyObject_CallMethod(loader_.get(), "prepare", "sO", ".", folders.get()));
+  const Ref application =
+      prepared ? Ref::take(PyObject_CallMethod(loader_.get(), "load", "ss", spec.c_str(), "application")) : Ref();
+  const Ref checked =
+      application ? Ref::take(PyObject_CallMethod(loader_.get(), "check_wsgi", "Os", application.get(), spec.c_str()))
+                  : Ref();
+  if (!checked) {
+    if (not_found && PyErr_ExceptionMatches(not_found.get()) != 0) {
+      const Failure failure = take_failure();
+      return std::unexpected(failure.message + ".");
+    }
+    return failed();
+  }
+  wsgi_ = Wsgi::prepare(application.get());
+  if (!wsgi_) return failed();
+  const Ref threads = Ref::take(PyObject_CallMethod(loader_.get(), "settle", nullptr));
+  if (!threads) return failed();
+  if (preload_ && PyList_GET_SIZE(threads.get()) > 0)
+    std::fprintf(stderr,
+                 "The application started %zd threads while it was loaded (%s); they do not live on in the workers. "
+                 "preload = false loads it in each worker instead.\n",
+                 PyList_GET_SIZE(threads.get()), to_text(threads.get()).c_str());
+  return {};
+}
+
+void Python::before_fork() { PyOS_BeforeFork(); }
+void Python::after_fork_in_zygote() { PyOS_AfterFork_Parent(); }
+
+void Python::after_fork_in_worker() {
+  PyOS_AfterFork_Child();
+  if (!TimeLimit::start()) std::perror("timer_create for the time limit of requests");
+}
+
+void Python::work(worker::Channels& channels) {
+  if (!wsgi_) {
+    if (const auto loaded = load(); !loaded) {
+      std::fprintf(stderr, "%s\n", loaded.error().c_str());
+      _exit(worker::kExitStart);
+    }
+  }
+  bool leaving = false;
+  while (!leaving) {
+    worker::Request* request = nullptr;
+    {
+      const Unlocked unlocked;
+      request = channels.next();
+    }
+    if (request == nullptr) return;
+    const auto outcome = serve(*request);
+    if (channels.forked()) _exit(0);
+    const Unlocked unlocked;
+    channels.complete(outcome);
+    leaving = outcome.leave;
+  }
+}
+
+worker::Outcome Python::serve(worker::Request& request) { return wsgi_->serve(request); }
+
+// What the application has registered with atexit runs, as at the end of any Python program.
+void Python::leave() { Py_FinalizeEx(); }
+
+}  // namespace fivefold::python
