@@ -65,7 +65,7 @@ class Answer:
     def take(self, kind, flags, payload):
         if kind == HEAD:
             self.head = payload.decode("latin-1")
-            self.headers = [tuple(line.split(": ", 1)) for line in self.head.split("\r\n") if line]
+            self.headers = [tuple(part.strip() for part in line.split(":", 1)) for line in self.head.split("\r\n") if line]
             self.status = int(next((value for name, value in self.headers if name == "Status"), "200").split()[0])
         elif kind == INTERIM:
             self.interims.append(payload.decode("latin-1"))
@@ -154,6 +154,17 @@ class Channel:
                     self.send(BODY, bytes(piece), LAST if start + len(piece) == len(rest) else 0)
                 rest = rest[wanted:]
         return answer
+
+    def answer_after_end(self):
+        """The log lines between an end and the `idle` that follows it."""
+        logs = []
+        while True:
+            kind, flags, stream, payload = self.receive()
+            assert stream == self.stream
+            if kind == IDLE:
+                return logs
+            assert kind == LOG, f"frame {kind} after the end"
+            logs.append((flags, payload.decode()))
 
     def call(self, variables, body=b"", first=None, timeout=DEADLINE, **keywords):
         """One whole request. `first`: so many bytes of the body go with the request, the others when they are wanted."""

@@ -1,0 +1,2 @@
+<?php
+echo json_encode([getallheaders(), apache_request_headers() === getallheaders()]);

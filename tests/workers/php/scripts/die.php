@@ -1,0 +1,2 @@
+<?php
+die('last words');

@@ -1,0 +1,3 @@
+<?php
+echo 'hello';
+throw new Exception("request {$_GET['i']}");

@@ -1,0 +1,7 @@
+<?php
+while (ob_get_level()) {
+    ob_end_clean();
+}
+echo 'He';
+flush();
+echo 'llo';

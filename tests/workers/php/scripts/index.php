@@ -1,0 +1,2 @@
+<?php
+echo "I am by birth a Genevese ({$_GET['i']})";

@@ -1,0 +1,6 @@
+<?php
+try {
+    frankenphp_handle_request(fn() => null);
+} catch (RuntimeException $e) {
+    echo $e->getMessage();
+}

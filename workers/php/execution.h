@@ -1,0 +1,13 @@
+#pragma once
+// One script from its start to its end.
+#include "channel/deadline.h"
+
+namespace fivefold::worker::php {
+
+extern Deadline deadline;
+
+// After SG(request_info) has been filled: starts the engine's request, runs the script unless the request's body is
+// broken, and ends the engine's request.
+void execute(const char* script);
+
+}  // namespace fivefold::worker::php
