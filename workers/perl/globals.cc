@@ -1,0 +1,178 @@
+#include <csignal>
+
+#include "globals.h"
+#include "guard.h"
+
+namespace fivefold::perl {
+
+namespace {
+
+void set_hook(SV** hook, SV* value) {
+  if (*hook == value) return;
+  SV* before = *hook;
+  *hook = SvREFCNT_inc(value);
+  SvREFCNT_dec(before);
+}
+
+void keep(SV** kept, SV* value) {
+  SvREFCNT_inc(value);
+  SvREFCNT_dec(*kept);
+  *kept = value;
+}
+
+// Perl warns of variables that would keep the values of the first run. Lexicals sees to it that they do not.
+XS(warn_while_compiling) {
+  dXSARGS;
+  if (items > 0 && bytes_of(ST(0)).find("\" will not stay shared at ") == std::string_view::npos) warn_sv(ST(0));
+  PERL_UNUSED_VAR(ax);
+  PERL_UNUSED_VAR(cv);
+  XSRETURN_EMPTY;
+}
+
+// What CGI.pm keeps of a request, for a process that has only one.
+void forget_query() {
+  if (gv_stashpvs("CGI", 0) == nullptr) return;
+  for (const char* name : {"CGI::Q", "CGI::QUERY_CHARSET"}) {
+    if (SV* value = get_sv(name, 0)) sv_set_undef(value);
+  }
+  if (SV* printed = get_sv("CGI::BEEN_THERE", 0)) sv_setiv(printed, 0);
+  if (AV* names = get_av("CGI::QUERY_PARAM", 0)) av_clear(names);
+  for (const char* name : {"CGI::QUERY_PARAM", "CGI::QUERY_FIELDNAMES", "CGI::QUERY_TMPFILES"}) {
+    if (HV* values = get_hv(name, 0)) hv_clear(values);
+  }
+}
+
+void reset_signals() {
+  for (int number = 1; number < SIGRTMIN; ++number) {
+    if (PL_psig_ptr[number] == nullptr) continue;
+    HV* signals = get_hv("SIG", GV_ADD);
+    const char* name = PL_sig_name[number];
+    SV** entry = hv_fetch(signals, name, static_cast<I32>(strlen(name)), 1);
+    if (entry == nullptr) continue;
+    sv_setpvs(*entry, "DEFAULT");
+    SvSETMAGIC(*entry);
+    if (number == SIGPIPE) std::signal(SIGPIPE, SIG_IGN);
+  }
+}
+
+void set_format(GV* gv, CV* form) {
+  if (GvFORM(gv) == form) return;
+  SvREFCNT_dec(GvFORM(gv));
+  GvFORM(gv) = reinterpret_cast<CV*>(SvREFCNT_inc(reinterpret_cast<SV*>(form)));
+}
+
+}  // namespace
+
+void Globals::start() {
+  name_ = newSVpvs("");
+  GV* gv = gv_fetchpvs("0", GV_ADD, SVt_PV);
+  SvREFCNT_dec(GvSV(gv));
+  GvSV(gv) = SvREFCNT_inc(name_);
+  format_ = gv_fetchpvs("STDOUT", GV_ADD, SVt_PVIO);
+  format_top_ = gv_fetchpvs("STDOUT_TOP", GV_ADD, SVt_PVFM);
+  AV* inc = get_av("INC", GV_ADD);
+  for (SSize_t i = 0; i < static_cast<SSize_t>(av_count(inc)); ++i) inc_.emplace_back(bytes_of(*av_fetch(inc, i, 1)));
+  libraries_ = HvUSEDKEYS(get_hv("INC", GV_ADD));
+  CV* filter = newXS("Fivefold::warn_while_compiling", warn_while_compiling, __FILE__);
+  filter_ = newRV_inc(reinterpret_cast<SV*>(filter));
+}
+
+void Globals::set_inc(const std::vector<std::string>& folders) {
+  AV* inc = get_av("INC", GV_ADD);
+  av_clear(inc);
+  for (const std::string& folder : folders) av_push(inc, newSVpvn(folder.data(), folder.size()));
+}
+
+void Globals::set_name(const std::string& path) {
+  GV* gv = gv_fetchpvs("0", GV_ADD, SVt_PV);
+  if (GvSV(gv) != name_) {
+    SvREFCNT_dec(GvSV(gv));
+    GvSV(gv) = SvREFCNT_inc(name_);
+  }
+  sv_setpvn(name_, path.data(), path.size());
+}
+
+void Globals::begin_compilation(const std::string& path, bool warnings) {
+  set_name(path);
+  set_inc(inc_);
+  set_hook(&PL_warnhook, filter_);
+  set_hook(&PL_diehook, nullptr);
+  set_format(format_, nullptr);
+  set_format(format_top_, nullptr);
+  PL_dowarn = warnings ? PL_dowarn | G_WARN_ON : static_cast<U8>(PL_dowarn & ~G_WARN_ON);
+  last_ = nullptr;
+}
+
+void Globals::end_compilation(ScriptGlobals& script) {
+  if (PL_warnhook == filter_) set_hook(&PL_warnhook, nullptr);
+  keep(&script.warn_hook, PL_warnhook);
+  keep(&script.die_hook, PL_diehook);
+  keep(reinterpret_cast<SV**>(&script.format), reinterpret_cast<SV*>(GvFORM(format_)));
+  keep(reinterpret_cast<SV**>(&script.format_top), reinterpret_cast<SV*>(GvFORM(format_top_)));
+  script.inc.clear();
+  AV* inc = get_av("INC", GV_ADD);
+  for (SSize_t i = 0; i < static_cast<SSize_t>(av_count(inc)); ++i)
+    script.inc.emplace_back(bytes_of(*av_fetch(inc, i, 1)));
+  take_libraries(script);
+}
+
+// A file without a package of its own defines its subroutines in the script that requires it: another script must get
+// its own, as it would in a process of its own.
+void Globals::take_libraries(ScriptGlobals& script) {
+  HV* loaded = get_hv("INC", GV_ADD);
+  if (HvUSEDKEYS(loaded) == libraries_) return;
+  std::vector<std::string> found;
+  hv_iterinit(loaded);
+  while (HE* entry = hv_iternext(loaded)) {
+    STRLEN size = 0;
+    const char* name = HePV(entry, size);
+    if (!std::string_view(name, size).ends_with(".pm")) found.emplace_back(name, size);
+  }
+  for (const std::string& name : found) {
+    SV* value = hv_delete(loaded, name.data(), static_cast<I32>(name.size()), 0);
+    if (value != nullptr) script.own_libraries.emplace_back(name, SvREFCNT_inc(value));
+  }
+  libraries_ = HvUSEDKEYS(loaded);
+}
+
+void Globals::begin(const std::string& path, ScriptGlobals& script) {
+  set_name(path);
+  PL_basetime = time(nullptr);
+  set_hook(&PL_warnhook, script.warn_hook);
+  set_hook(&PL_diehook, script.die_hook);
+  PL_dowarn = script.warnings ? PL_dowarn | G_WARN_ON : static_cast<U8>(PL_dowarn & ~G_WARN_ON);
+  if (!script.own_libraries.empty()) {
+    HV* loaded = get_hv("INC", GV_ADD);
+    for (const auto& [name, value] : script.own_libraries)
+      (void)hv_store(loaded, name.data(), static_cast<I32>(name.size()), SvREFCNT_inc(value), 0);
+  }
+  if (last_ == &script) return;
+  last_ = &script;
+  set_format(format_, script.format);
+  set_format(format_top_, script.format_top);
+  set_inc(script.inc);
+  if (CV* again = get_cv("FindBin::again", 0)) {
+    dSP;
+    PUSHMARK(SP);
+    call_sv(reinterpret_cast<SV*>(again), G_VOID | G_DISCARD | G_EVAL);
+  }
+}
+
+void Globals::end(ScriptGlobals& script) {
+  if (PL_rs == nullptr || !SvPOK(PL_rs) || SvCUR(PL_rs) != 1 || *SvPVX(PL_rs) != '\n')
+    sv_setpvs_mg(get_sv("/", GV_ADD), "\n");
+  if (PL_ors_sv != nullptr) sv_setsv_mg(get_sv("\\", GV_ADD), &PL_sv_undef);
+  if (GvSV(PL_ofsgv) != nullptr && SvOK(GvSV(PL_ofsgv))) sv_setsv_mg(GvSV(PL_ofsgv), &PL_sv_undef);
+  if (SV* list = get_sv("\"", GV_ADD); !SvPOK(list) || bytes_of(list) != " ") sv_setpvs_mg(list, " ");
+  if (SV* keys = get_sv(";", GV_ADD); !SvPOK(keys) || bytes_of(keys) != "\034") sv_setpvs_mg(keys, "\034");
+  if (SvOK(ERRSV)) CLEAR_ERRSV();
+  reset_signals();
+  forget_query();
+  for (const auto& [name, value] : script.own_libraries)
+    (void)hv_delete(get_hv("INC", GV_ADD), name.data(), static_cast<I32>(name.size()), G_DISCARD);
+  take_libraries(script);
+  // push @INC in the body of a script would make it longer with each request.
+  if (av_count(get_av("INC", GV_ADD)) != script.inc.size()) set_inc(script.inc);
+}
+
+}  // namespace fivefold::perl

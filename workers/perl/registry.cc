@@ -1,0 +1,301 @@
+#include "registry.h"
+
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <ctime>
+
+#include "guard.h"
+#include "time_limit.h"
+
+namespace fivefold::perl {
+
+namespace {
+
+Registry* registry = nullptr;
+constexpr int kError = 3;  // of syslog(3)
+
+std::uint64_t now_ms() {
+  timespec time{};
+  clock_gettime(CLOCK_MONOTONIC_COARSE, &time);
+  return static_cast<std::uint64_t>(time.tv_sec) * 1000 + static_cast<std::uint64_t>(time.tv_nsec) / 1'000'000;
+}
+
+class Locked {
+ public:
+  explicit Locked(ChildOutput& output) : output_(output) { output_.lock(); }
+  ~Locked() { output_.unlock(); }
+  Locked(const Locked&) = delete;
+  Locked& operator=(const Locked&) = delete;
+
+ private:
+  ChildOutput& output_;
+};
+
+}  // namespace
+
+void Registry::start() {
+  globals_.start();
+  umask_ = umask(022);
+  umask(umask_);
+}
+
+std::expected<void, std::string> Registry::preload(const std::string& file) {
+  if (const auto script = find(file); !script) return std::unexpected(script.error());
+  return {};
+}
+
+bool Registry::start_worker() {
+  registry = this;
+  const auto take = [this](std::string_view bytes) {
+    if (request_ == nullptr) return;
+    output_.write(bytes);
+    if (output_.head_done()) request_->flush();
+  };
+  if (!child_output_.start(take)) return false;
+  handles_.start(Connect::all, child_output_.write_end());
+  environment_.start();
+  PL_srand_called = FALSE;
+  pthread_atfork(&Registry::before_fork, &Registry::after_fork, &Registry::in_child);
+  return true;
+}
+
+// ---- which script ----
+
+Registry::Found Registry::find(const std::string& path) {
+  struct stat file{};
+  if (stat(path.c_str(), &file) != 0)
+    return std::unexpected("The script " + path + " cannot be found: " + strerror(errno));
+  const FileVersion version = FileVersion::of(file);
+  const auto known = scripts_.find(path);
+  if (known != scripts_.end() && known->second->version() == version) return known->second.get();
+  if (known != scripts_.end()) scripts_.erase(known);
+  bool main_free = true;
+  for (const auto& [name, script] : scripts_) main_free = main_free && !script->in_main();
+  enter(path.substr(0, std::max<std::size_t>(path.rfind('/'), 1)));
+  auto script = Script::compile(path, version, globals_, main_free);
+  if (!script) return std::unexpected(script.error());
+  return scripts_.emplace(path, std::move(*script)).first->second.get();
+}
+
+void Registry::enter(const std::string& folder) {
+  if (!folder_changed && folder == folder_) return;
+  folder_ = chdir(folder.c_str()) == 0 ? folder : std::string();
+  folder_changed = false;
+}
+
+// ---- what the handles do ----
+
+bool Registry::output(std::string_view bytes) {
+  const Locked locked(child_output_);
+  if (child_output_.shared()) child_output_.drain();
+  const bool wanted = output_.write(bytes);
+  if (wanted && handles_.flushes_always() && output_.head_done()) {
+    waiting_ = true;
+    if (now_ms() - began_ > kGatherMs) {
+      waiting_ = false;
+      request_->flush();
+    }
+  }
+  if (wanted || output_.head_too_long()) return wanted;
+  // As SIGPIPE would do it.
+  if (!left_) TimeLimit::stop();
+  left_ = true;
+  return false;
+}
+
+bool Registry::errors(std::string_view bytes) {
+  error_line_.append(bytes);
+  send_errors(false);
+  return true;
+}
+
+void Registry::send_errors(bool all) {
+  const std::size_t whole = all ? error_line_.size() : error_line_.rfind('\n') + 1;
+  if (whole == 0) return;
+  const std::string lines = error_line_.substr(0, whole);
+  error_line_.erase(0, whole);
+  last_error_ = lines.substr(lines.rfind('\n', lines.size() - 2) + 1);
+  while (last_error_.ends_with('\n')) last_error_.pop_back();
+  const Locked locked(child_output_);
+  request_->log(kError, lines);
+}
+
+ssize_t Registry::input(char* to, std::size_t most) {
+  before_waiting();
+  const Locked locked(child_output_);
+  return request_->read_body(to, most, true);
+}
+
+void Registry::before_waiting() {
+  if (!waiting_ || request_ == nullptr) return;
+  waiting_ = false;
+  const Locked locked(child_output_);
+  request_->flush();
+}
+
+// ---- processes that a script starts ----
+
+void Registry::before_fork() {
+  if (registry->forked_ || registry->request_ == nullptr) return;
+  registry->before_waiting();
+  // A child reads the rest of the body where a CGI program would: from descriptor 0.
+  worker::Request& request = *registry->request_;
+  if (!registry->handles_.input_shared() && request.body_length() > 0) {
+    const int file = memfd_create("request body", MFD_CLOEXEC);
+    char piece[16384];
+    ssize_t got = 0;
+    while (file >= 0 && ((got = registry->input(piece, sizeof piece)) > 0 || got == worker::Request::kInterrupted)) {
+      if (got < 0) continue;
+      if (write(file, piece, static_cast<std::size_t>(got)) != got) break;
+    }
+    if (file >= 0) {
+      lseek(file, 0, SEEK_SET);
+      registry->handles_.share_input(file);
+      close(file);
+    }
+  }
+  registry->child_output_.share();
+  registry->child_output_.lock();
+}
+
+void Registry::after_fork() {
+  if (registry->forked_ || registry->request_ == nullptr) return;
+  registry->child_output_.unlock();
+}
+
+void Registry::in_child() {
+  if (registry->forked_) return;
+  registry->child_output_.in_child();
+  registry->forked_ = true;
+  standard_handles_in_child();
+  if (PL_psig_ptr[SIGPIPE] == nullptr) std::signal(SIGPIPE, SIG_DFL);
+  Environment::become_real();
+}
+
+// The end of a child that Perl's fork() has made: what the end of a process is to a script.
+void Registry::end_child(int status) {
+  PerlIO_flush(nullptr);
+  STATUS_EXIT_SET(status);
+  _exit(perl_destruct(my_perl));
+}
+
+// ---- one request ----
+
+void Registry::run(Script& script, int* status) {
+  auto call = [&script] {
+    dSP;
+    ENTER;
+    SAVETMPS;
+    PUSHMARK(SP);
+    call_sv(reinterpret_cast<SV*>(script.top()), G_VOID | G_DISCARD);
+    FREETMPS;
+    LEAVE;
+  };
+  guarded(call, status);
+}
+
+void Registry::run_ends(Script& script, int* status) {
+  for (CV* end : script.ends()) {
+    auto call = [end] {
+      dSP;
+      ENTER;
+      SAVETMPS;
+      PUSHMARK(SP);
+      call_sv(reinterpret_cast<SV*>(end), G_VOID | G_DISCARD);
+      FREETMPS;
+      LEAVE;
+    };
+    guarded(call, status);
+  }
+}
+
+worker::Outcome Registry::serve(worker::Request& request) {
+  request_ = &request;
+  left_ = waiting_ = false;
+  last_error_.clear();
+  began_ = now_ms();
+  output_.begin(request);
+  const std::string path(request.variable("SCRIPT_FILENAME"));
+  environment_.fill(request);
+  handles_.connect(*this);
+  watch_operators(this);
+  TimeLimit::set(request.time_limit_ms());
+  const Found script = find(path);
+  if (script) {
+    int status = 0;
+    enter((*script)->folder());
+    globals_.begin(path, (*script)->globals());
+    (*script)->begin();
+    top_ = (*script)->top();
+    run(**script, &status);
+    (*script)->take_ends();
+    run_ends(**script, &status);
+    top_ = nullptr;
+    if (forked_) end_child(status);
+    restore(**script);
+  } else {
+    if (forked_) end_child(255);
+    errors(script.error() + "\n");
+    handles_.restore();
+  }
+  TimeLimit::clear();
+  worker::Outcome outcome = finish(path, script.has_value());
+  handles_.disconnect();
+  watch_operators(nullptr);
+  environment_.restore();
+  request_ = nullptr;
+  return outcome;
+}
+
+void Registry::restore(Script& script) {
+  // Objects may be destroyed here, by code of the script's.
+  auto last = [this, &script] {
+    script.after();
+    handles_.flush();
+  };
+  guarded(last);
+  TimeLimit::forget();
+  if (alarm_set) alarm(0);
+  alarm_set = false;
+  if (umask_changed) umask(umask_);
+  umask_changed = false;
+  {
+    const Locked locked(child_output_);
+    child_output_.drain();
+  }
+  globals_.end(script.globals());
+  if (child_output_.renew()) {
+    handles_.replace_output(child_output_.write_end());
+    while (waitpid(-1, nullptr, WNOHANG) > 0) {
+    }
+  }
+  handles_.restore();
+}
+
+worker::Outcome Registry::finish(const std::string& path, bool ran) {
+  send_errors(true);
+  worker::Outcome outcome;
+  if (TimeLimit::passed()) {
+    outcome.faults =
+        worker::protocol::kTimedOut | (output_.head_done() ? worker::protocol::kBroken : worker::protocol::kFailed);
+    outcome.text = "The script " + path + " was ended: its time limit had passed.";
+  } else if (output_.head_too_long()) {
+    outcome.faults = worker::protocol::kFailed;
+    outcome.text = "The script " + path + " printed " + std::to_string(CgiOutput::kMostHead) +
+                   " bytes without the empty line that ends a head.";
+  } else if (!output_.head_done() && !left_) {
+    outcome.faults = worker::protocol::kFailed;
+    outcome.text = ran && last_error_.empty()
+                       ? "The script " + path +
+                             (output_.in_head() ? " ended in the middle of its response's head: an empty line ends it."
+                                                : " ended without printing anything.")
+                       : last_error_;
+  }
+  return outcome;
+}
+
+}  // namespace fivefold::perl
