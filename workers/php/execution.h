@@ -10,4 +10,7 @@ extern Deadline deadline;
 // broken, and ends the engine's request.
 void execute(const char* script);
 
+// In the zygote: the function chdir() is watched, see execution.cc.
+void watch_folder();
+
 }  // namespace fivefold::worker::php

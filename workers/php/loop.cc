@@ -18,6 +18,7 @@ namespace {
 Channels* channels_of_loop = nullptr;
 bool starting = false;  // the script has not asked for a request yet
 bool channels_over = false;
+bool restarting = false;   // the script was told to end, to be started again
 unsigned long served = 0;  // since the script was started
 
 // What the script prints and asks before its first request belongs to none.
@@ -30,6 +31,7 @@ void end_start() {
 void run_script(const std::string& script) {
   starting = true;
   served = 0;
+  restarting = false;
   restart_done();
   reset_turn();
   SG(server_context) = nullptr;
@@ -46,7 +48,7 @@ bool looping() { return channels_of_loop != nullptr; }
 
 void run_loop(Channels& channels, const std::string& script) {
   channels_of_loop = &channels;
-  channels.when_interrupted(restart_asked);
+  channels.when_interrupted(restart_told);
   while (!channels_over && !channels.nonsense()) {
     run_script(script);
     if (channels.forked()) _exit(EG(exit_status));
@@ -55,7 +57,7 @@ void run_loop(Channels& channels, const std::string& script) {
       channels.complete(end_turn());
       ++served;
     }
-    if (served == 0 && !channels_over && !restart_asked()) {
+    if (served == 0 && !channels_over && !restarting) {
       std::fprintf(stderr, "The worker script %s has ended without a call of fivefold_handle_request().\n",
                    script.c_str());
       std::fflush(nullptr);
@@ -70,11 +72,13 @@ bool handle_request(zend_fcall_info& call, zend_fcall_info_cache& cache) {
     return false;
   }
   if (starting) end_start();
-  if (channels_over || restart_asked()) return false;
+  restarting = restart_asked();
+  if (channels_over || restarting) return false;
   Request* request = channels_of_loop->next();
   if (request == nullptr) {
     // Interrupted for a restart of opcache, or over.
-    channels_over = !channels_of_loop->interrupted();
+    restarting = channels_of_loop->interrupted();
+    channels_over = !restarting;
     return false;
   }
   begin_turn(*request);

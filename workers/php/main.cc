@@ -12,6 +12,7 @@
 #include "php/loop.h"
 #include "php/restart.h"
 #include "php/sapi.h"
+#include "php/server_variables.h"
 
 namespace fivefold::worker::php {
 
@@ -48,6 +49,8 @@ class Php : public Interpreter {
       if (!share_restarts()) return std::unexpected("There is no memory for what the workers share.");
     }
     replace_opcache_reset();
+    prepare_server_variables();
+    watch_folder();
     return {};
   }
 

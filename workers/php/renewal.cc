@@ -162,7 +162,7 @@ bool begin_renewed() {
   }
   PG(last_error_type) = 0;
   sapi_activate();
-  zend_set_timeout(EG(timeout_seconds), true);
+  zend_set_timeout(EG(timeout_seconds), false);
   if (PG(expose_php)) sapi_add_header(SAPI_PHP_VERSION_HEADER, sizeof(SAPI_PHP_VERSION_HEADER) - 1, 1);
   if (PG(output_handler) != nullptr && *PG(output_handler) != '\0') {
     zval handler;

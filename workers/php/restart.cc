@@ -115,8 +115,10 @@ void replace_opcache_reset() {
   function->internal_function.handler = ZEND_FN(reset_and_tell);
 }
 
+bool restart_told() { return shared != nullptr && shared->restarts != seen; }
+
 bool restart_asked() {
-  if (shared != nullptr && shared->restarts != seen) return true;
+  if (restart_told()) return true;
   timespec now{};
   clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
   if (now.tv_sec == looked) return false;
@@ -130,7 +132,7 @@ bool restart_asked() {
 }
 
 void restart_done() {
-  if (shared == nullptr || seen == shared->restarts) return;
+  if (!restart_told()) return;
   seen = shared->restarts;
   after_restart = true;
 }

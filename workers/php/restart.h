@@ -12,6 +12,8 @@ void watch_restarts();
 void replace_opcache_reset();
 // Whether the script should end now, as a restart waits. Looks at opcache itself at most once a second.
 bool restart_asked();
+// The same without looking at opcache: whether another worker has told so. Callable at any time.
+bool restart_told();
 // The script is started anew: it has done what it was asked.
 void restart_done();
 

@@ -7,6 +7,7 @@
 #include <ctime>
 
 #include "php/functions.h"
+#include "php/server_variables.h"
 #include "php/user_ini.h"
 
 namespace fivefold::worker::php {
@@ -76,32 +77,6 @@ char* get_variable(const char* name, size_t length) {
     if (variable.name == std::string_view(name, length)) return const_cast<char*>(variable.value.data());
   }
   return nullptr;
-}
-
-void put_variable(zval* array, std::string_view name, std::string_view value) {
-  char* text = const_cast<char*>(value.data());
-  size_t length = value.size();
-  if (sapi_module.input_filter(PARSE_SERVER, name.data(), &text, length, &length) == 0) return;
-  zval entry;
-  ZVAL_STRINGL_FAST(&entry, text, length);
-  zend_symtable_str_update(Z_ARRVAL_P(array), name.data(), name.size(), &entry);
-}
-
-// $_SERVER: the program's environment, and over it what the server says of the request.
-void put_variables(zval* array) {
-  php_import_environment_variables(array);
-  if (turn.request == nullptr) return;
-  std::string_view script;
-  std::string_view path_info;
-  for (const Variable& variable : turn.request->variables()) {
-    // The name ends with '=' in memory; the engine wants it without. Variables of the environment are copied by length.
-    if (variable.name == "SCRIPT_NAME") script = variable.value;
-    if (variable.name == "PATH_INFO") path_info = variable.value;
-    put_variable(array, variable.name, variable.value);
-  }
-  static std::string self;
-  self.assign(script).append(path_info);
-  put_variable(array, "PHP_SELF", self);
 }
 
 // ---- the response ----
@@ -181,7 +156,7 @@ sapi_module_struct sapi = [] {
   module.send_headers = send_headers;
   module.read_post = read_post;
   module.read_cookies = read_cookies;
-  module.register_server_variables = put_variables;
+  module.register_server_variables = put_server_variables;
   module.log_message = log_message;
   module.php_ini_ignore_cwd = 1;
   return module;
@@ -191,7 +166,7 @@ void reset_turn() {
   turn.request = nullptr;
   turn.head.clear();
   turn.failure.clear();
-  turn.body_begun = turn.body_broken = turn.stopped = false;
+  turn.body_begun = turn.body_broken = turn.stopped = turn.filter_told = false;
 }
 
 void begin_turn(Request& request) {

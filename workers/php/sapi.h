@@ -19,6 +19,7 @@ struct Turn {
   bool body_begun = false;
   bool body_broken = false;  // found while the engine read a form, before the script
   bool stopped = false;      // by the server's time limit
+  bool filter_told = false;  // the filter extension knows the variables
   std::string failure;       // the error that ended the script
 };
 extern Turn turn;
