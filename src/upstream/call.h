@@ -79,8 +79,11 @@ struct CallFailure {
   // whoever was to answer it (a socket that is closed with bytes unread, or before it was accepted, resets). Tells
   // nothing of what lies behind a proxy.
   bool unread = false;
+  bool unsent = false;        // unread because there was no connection (HTTP/2, which opens its own)
+  bool declined = false;      // unread whoever is behind: HTTP/2 says so for one stream (RFC 9113 section 8.7)
   bool body_touched = false;  // some of the request's body has been pulled: the request cannot be sent again
-  bool reused = false;        // the connection had served before: it may just have reached the end of its life
+  // The connection had served before and has ended: it may just have reached the end of its life.
+  bool reused = false;
   std::unique_ptr<CallOwner> owner = {};  // given back
   exchange::Body body = {};               // given back too, unless it has been touched
 };

@@ -310,9 +310,12 @@ Answer H2Exchange::answer(std::unique_ptr<H2Exchange> exchange) {
 
 CallFailure H2Exchange::failure(Error error) {
   CallFailure failure{.error = std::move(error), .came_to_nothing = came_to_nothing_};
-  failure.unread = came_to_nothing_ && (refused_ || stream_ == 0);
+  failure.unsent = came_to_nothing_ && stream_ == 0;
+  failure.declined = came_to_nothing_ && refused_;
+  failure.unread = failure.unsent || failure.declined;
   failure.body_touched = touched_;
-  failure.reused = reused_;
+  // A connection that goes on would refuse the next try as well.
+  failure.reused = reused_ && !(failure.declined && session_->takes_streams());
   end_stream();
   failure.owner = std::move(call_.owner);
   if (!touched_) failure.body = std::move(call_.body);

@@ -148,6 +148,22 @@ TEST_F(H2cCall, RefusedStreamsCameToNothing) {
   EXPECT_NE(outcome.failure->owner, nullptr);
 }
 
+// On a connection that goes on, the next try would be refused as well: it must not look like a connection's natural
+// end.
+TEST_F(H2cCall, ARefusalOnAConnectionThatGoesOn) {
+  serve_h2([](H2App& app, std::int32_t id, H2App::Stream& request) {
+    if (request.path == "/fine") return app.respond(id, {{":status", "200"}}, "fine");
+    nghttp2_submit_rst_stream(app.session, NGHTTP2_FLAG_NONE, id, NGHTTP2_REFUSED_STREAM);
+  });
+  EXPECT_EQ(ask({.target = "/fine"}).body, "fine");
+  const auto outcome = ask();
+  ASSERT_TRUE(outcome.failure);
+  EXPECT_TRUE(outcome.failure->declined);
+  EXPECT_FALSE(outcome.failure->unsent);
+  EXPECT_FALSE(outcome.failure->reused);
+  EXPECT_EQ(application_->accepted(), 1);
+}
+
 TEST_F(H2cCall, AGoodbyeSendsTheNextRequestToANewConnection) {
   serve_h2([](H2App& app, std::int32_t id, H2App::Stream&) {
     app.respond(id, {{":status", "200"}}, "last one here");
@@ -157,6 +173,23 @@ TEST_F(H2cCall, AGoodbyeSendsTheNextRequestToANewConnection) {
     EXPECT_EQ(ask().body, "last one here");
     EXPECT_EQ(application_->accepted(), i);
   }
+}
+
+// Not connected to again and again.
+TEST_F(H2cCall, AGoodbyeAtOnce) {
+  serve([](AppSide& side) {
+    H2App app(side, [](H2App&, std::int32_t, H2App::Stream&) {});
+    nghttp2_submit_goaway(app.session, NGHTTP2_FLAG_NONE, 0, NGHTTP2_NO_ERROR, nullptr, 0);
+    app.run();
+  });
+  h2_.emplace(*home_);
+  for (const auto& outcome : ask_at_once(std::vector<Question>(3))) {
+    ASSERT_TRUE(outcome.failure);
+    EXPECT_EQ(outcome.failure->error.code, Code::program_failed);
+    EXPECT_TRUE(outcome.failure->unsent);
+  }
+  EXPECT_LE(application_->accepted(), 3);
+  h2_.reset();
 }
 
 TEST_F(H2cCall, WhatAGoodbyeDoesNotCoverCameToNothing) {

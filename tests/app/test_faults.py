@@ -29,6 +29,16 @@ def test_killed_before_the_head_is_502(application):
     application.wait_ready(2)
 
 
+def test_a_request_that_may_have_been_acted_upon_is_not_sent_again(application):
+    """The program does what it was asked to and dies with most of the request's body unread: its connection is reset."""
+    site = application("request_buffering = true\ninstances = 2", wait=False)
+    application.wait_ready(2)
+    note = application.note("acted")
+    assert site.request("POST", f"/app/die?when=before&note={note}", body=b"x" * 200_000).status == 502
+    assert len(note.read_text().splitlines()) == 1
+    application.wait_ready(2)
+
+
 def test_killed_within_the_answer_cuts_it(application):
     site = application()
     with site.connect() as connection:

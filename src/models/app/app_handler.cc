@@ -56,6 +56,13 @@ class LeaseOwner final : public upstream::CallOwner {
   std::shared_ptr<const AppProgram> program_;
 };
 
+// An application to which there is no connection is as good as one that does not answer.
+Error not_reached(Error error) {
+  if (error.code == Code::timed_out) error.code = Code::program_timeout;
+  if (error.code == Code::program_unavailable) error.code = Code::program_failed;
+  return error;
+}
+
 // The journey of the start that failed last, on the page and in the log.
 Error tell(Error error, const AppProgram& program, Exchange& exchange) {
   if (const auto journey = program.pool->last_failure(); journey && error.code != Code::program_timeout) {
@@ -119,9 +126,7 @@ net::Task<Result<Response>> AppHandler::handle(Request request, Exchange& exchan
           --attempt.tries_left;
           continue;
         }
-        if (opened.error().code == Code::timed_out) opened.error().code = Code::program_timeout;
-        if (opened.error().code == Code::program_unavailable) opened.error().code = Code::program_failed;
-        co_return std::unexpected(tell(std::move(opened.error()), *program, exchange));
+        co_return std::unexpected(tell(not_reached(std::move(opened.error())), *program, exchange));
       }
       connection = std::move(*opened);
     }
@@ -131,22 +136,33 @@ net::Task<Result<Response>> AppHandler::handle(Request request, Exchange& exchan
       co_return response;
     }
     upstream::CallFailure& failure = answer.error();
+    if (failure.unsent) failure.error = not_reached(std::move(failure.error));
     const bool its_own = failure.error.code == Code::program_failed || failure.error.code == Code::program_timeout ||
                          failure.error.code == Code::program_unavailable;
     if (!its_own) co_return std::unexpected(std::move(failure.error));  // the client's
     auto* owner = static_cast<LeaseOwner*>(failure.owner.get());
-    // A kept connection that ends without a byte has most likely crossed our request, which is sent again: when nobody
-    // has read it, or when doing twice what was asked for once is harmless.
     const bool whole = !attempt.has_body || !failure.body_touched;
-    if (failure.came_to_nothing && failure.reused && whole && (failure.unread || is_safe(request.head.method))) {
+    const bool safe = is_safe(request.head.method);
+    // There was no connection, or an application that goes on has declined it.
+    const bool not_taken = failure.unsent || failure.declined;
+    // Nobody has read all of it; but whoever has its head may act before they read its body.
+    const bool not_begun = not_taken || (failure.unread && (safe || !attempt.has_body));
+    // A kept connection that ends without a byte has most likely crossed our request, which is sent again: when nobody
+    // can have begun with it, or when doing twice what was asked for once is harmless.
+    if (failure.came_to_nothing && failure.reused && whole && (not_begun || safe)) {
       request.body = std::move(failure.body);
       continue;
     }
-    // A process of ours that has died before it has read the request cannot have acted upon it.
-    if (failure.unread && whole && owner && owner->lease().pid() != 0 && attempt.tries_left > 0) {
+    // The same of a process of ours that died before it had read the request: behind an address may be a proxy.
+    const bool may_go_elsewhere = not_taken || (not_begun && owner && owner->lease().pid() != 0);
+    if (may_go_elsewhere && whole && owner && attempt.tries_left > 0) {
       --attempt.tries_left;
-      owner->lease().unreachable(failure.error.message);
-      attempt.wish.not_this = instance;
+      if (failure.declined) {
+        owner->lease().failed();
+      } else {
+        owner->lease().unreachable(failure.error.message);
+        attempt.wish.not_this = instance;
+      }
       request.body = std::move(failure.body);
       continue;
     }
