@@ -7,11 +7,27 @@ namespace fivefold::perl {
 
 namespace {
 
-void set_hook(SV** hook, SV* value) {
-  if (*hook == value) return;
-  SV* before = *hook;
-  *hook = SvREFCNT_inc(value);
-  SvREFCNT_dec(before);
+SV* hook(const char* name) {
+  SV** entry = hv_fetch(get_hv("SIG", GV_ADD), name, static_cast<I32>(strlen(name)), 1);
+  return *entry;
+}
+
+// $SIG{__WARN__} or $SIG{__DIE__}. The element must hold it, not only Perl's own pointer: `local` gives it back from
+// there.
+void set_hook(const char* name, SV* value) {
+  SV* entry = hook(name);
+  if (value == nullptr ? !SvOK(entry) : SvROK(entry) && SvROK(value) && SvRV(entry) == SvRV(value)) return;
+  if (value == nullptr) {
+    sv_set_undef(entry);
+  } else {
+    sv_setsv(entry, value);
+  }
+  SvSETMAGIC(entry);
+}
+
+SV* copy_of_hook(const char* name) {
+  SV* entry = hook(name);
+  return SvOK(entry) ? newSVsv(entry) : nullptr;
 }
 
 void keep(SV** kept, SV* value) {
@@ -27,6 +43,15 @@ XS(warn_while_compiling) {
   PERL_UNUSED_VAR(ax);
   PERL_UNUSED_VAR(cv);
   XSRETURN_EMPTY;
+}
+
+IV fatals_to_browser() {
+  SV* value = get_sv("CGI::Carp::WRAP", 0);
+  return value != nullptr ? SvIV(value) : 0;
+}
+
+void set_fatals_to_browser(IV to) {
+  if (SV* value = get_sv("CGI::Carp::WRAP", 0); value != nullptr && SvIV(value) != to) sv_setiv(value, to);
 }
 
 // What CGI.pm keeps of a request, for a process that has only one.
@@ -49,7 +74,7 @@ void reset_signals() {
     const char* name = PL_sig_name[number];
     SV** entry = hv_fetch(signals, name, static_cast<I32>(strlen(name)), 1);
     if (entry == nullptr) continue;
-    sv_setpvs(*entry, "DEFAULT");
+    sv_set_undef(*entry);
     SvSETMAGIC(*entry);
     if (number == SIGPIPE) std::signal(SIGPIPE, SIG_IGN);
   }
@@ -95,18 +120,22 @@ void Globals::set_name(const std::string& path) {
 void Globals::begin_compilation(const std::string& path, bool warnings) {
   set_name(path);
   set_inc(inc_);
-  set_hook(&PL_warnhook, filter_);
-  set_hook(&PL_diehook, nullptr);
+  set_hook("__WARN__", filter_);
+  set_hook("__DIE__", nullptr);
+  set_fatals_to_browser(0);
   set_format(format_, nullptr);
   set_format(format_top_, nullptr);
+  evals_ = PL_evalseq;
   PL_dowarn = warnings ? PL_dowarn | G_WARN_ON : static_cast<U8>(PL_dowarn & ~G_WARN_ON);
   last_ = nullptr;
 }
 
 void Globals::end_compilation(ScriptGlobals& script) {
-  if (PL_warnhook == filter_) set_hook(&PL_warnhook, nullptr);
-  keep(&script.warn_hook, PL_warnhook);
-  keep(&script.die_hook, PL_diehook);
+  script.evals = PL_evalseq - evals_ - 1;
+  if (SV* warn = hook("__WARN__"); SvROK(warn) && SvRV(warn) == SvRV(filter_)) set_hook("__WARN__", nullptr);
+  script.warn_hook = copy_of_hook("__WARN__");
+  script.die_hook = copy_of_hook("__DIE__");
+  script.fatals_to_browser = fatals_to_browser();
   keep(reinterpret_cast<SV**>(&script.format), reinterpret_cast<SV*>(GvFORM(format_)));
   keep(reinterpret_cast<SV**>(&script.format_top), reinterpret_cast<SV*>(GvFORM(format_top_)));
   script.inc.clear();
@@ -138,8 +167,11 @@ void Globals::take_libraries(ScriptGlobals& script) {
 void Globals::begin(const std::string& path, ScriptGlobals& script) {
   set_name(path);
   PL_basetime = time(nullptr);
-  set_hook(&PL_warnhook, script.warn_hook);
-  set_hook(&PL_diehook, script.die_hook);
+  PL_evalseq = script.evals;
+  PL_last_in_gv = nullptr;  // what messages name as "<FILE> line 5"
+  set_hook("__WARN__", script.warn_hook);
+  set_hook("__DIE__", script.die_hook);
+  set_fatals_to_browser(script.fatals_to_browser);
   PL_dowarn = script.warnings ? PL_dowarn | G_WARN_ON : static_cast<U8>(PL_dowarn & ~G_WARN_ON);
   if (!script.own_libraries.empty()) {
     HV* loaded = get_hv("INC", GV_ADD);

@@ -12,6 +12,8 @@ struct ScriptGlobals {
   CV* format_top = nullptr;
   std::vector<std::string> inc;                            // @INC
   std::vector<std::pair<std::string, SV*>> own_libraries;  // entries of %INC that are no modules
+  U32 evals = 0;                                           // texts that were compiled with it: they are numbered
+  IV fatals_to_browser = 0;                                // $CGI::Carp::WRAP, which a `use` line sets
   bool warnings = false;                                   // -w
 };
 
@@ -35,6 +37,7 @@ class Globals {
   SV* filter_ = nullptr;  // of warnings, while a script is compiled
   GV* format_ = nullptr;
   GV* format_top_ = nullptr;
+  U32 evals_ = 0;
   std::vector<std::string> inc_;
   const ScriptGlobals* last_ = nullptr;
   std::size_t libraries_ = 0;  // entries of %INC that were looked at

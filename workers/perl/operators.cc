@@ -30,34 +30,42 @@ OP* set_alarm(PerlInterpreter* my_perl) {
   return original[PL_op->op_type](aTHX);
 }
 
-// open(COPY, ">&STDOUT"), open(COPY, ">&", 1): a copy of descriptor 1 writes into the pipe.
-OP* open_file(PerlInterpreter* my_perl) {
-  if (watcher != nullptr) {
-    watcher->before_waiting();
-    for (SV** value = PL_stack_base + *PL_markstack_ptr + 1; value <= PL_stack_sp; ++value) {
-      if (*value == nullptr || !SvPOK(*value)) continue;
-      if (memchr(SvPVX(*value), '&', SvCUR(*value)) != nullptr) watcher->shares_output();
-    }
-  }
-  return original[OP_OPEN](aTHX);
-}
-
 // The first argument, when it is a handle whose lowest layer is none of Perl's own: such a handle is a request's.
-PerlIO* connected(SV* argument, bool output) {
+PerlIO* connected(SV* argument) {
   if (argument == nullptr || !isGV_with_GP(argument)) return nullptr;
   IO* io = GvIO(reinterpret_cast<GV*>(argument));
   if (io == nullptr || SvMAGICAL(io)) return nullptr;
-  PerlIO* file = output ? IoOFP(io) : IoIFP(io);
+  PerlIO* file = IoIFP(io);
   if (!PerlIOValid(file)) return nullptr;
   while (PerlIONext(file) != nullptr && *PerlIONext(file) != nullptr) file = PerlIONext(file);
   return PerlIOBase(file)->tab->Write == PerlIO_unix.Write ? nullptr : file;
+}
+
+// open(COPY, ">&STDOUT"), open(COPY, ">&", 1): a copy of descriptor 1 writes into the pipe. open(STDERR, ">&STDOUT"),
+// like any open of a standard handle, keeps the handle and changes its descriptor: it is an ordinary file from then on.
+OP* open_file(PerlInterpreter* my_perl) {
+  if (watcher == nullptr) return original[OP_OPEN](aTHX);
+  watcher->before_waiting();
+  SV** arguments = PL_stack_base + *PL_markstack_ptr + 1;
+  for (SV** value = arguments; value <= PL_stack_sp; ++value) {
+    if (*value == nullptr || !SvPOK(*value)) continue;
+    if (memchr(SvPVX(*value), '&', SvCUR(*value)) != nullptr) watcher->shares_output();
+  }
+  SV* handle = *arguments;
+  const bool standard = connected(handle) != nullptr;
+  if (standard) SvREFCNT_inc_simple_void_NN(handle);
+  OP* next = original[OP_OPEN](aTHX);
+  if (!standard) return next;
+  if (PerlIO* file = connected(handle)) PerlIOBase(file)->tab = const_cast<PerlIO_funcs*>(&PerlIO_unix);
+  SvREFCNT_dec(handle);
+  return next;
 }
 
 // syswrite and sysread pass the buffers by, and their descriptor is no request's: they speak with the lowest layer.
 OP* write_unbuffered(PerlInterpreter* my_perl) {
   dSP;
   SV** arguments = PL_stack_base + *PL_markstack_ptr + 1;
-  PerlIO* file = watcher != nullptr && SP - arguments >= 1 ? connected(arguments[0], true) : nullptr;
+  PerlIO* file = watcher != nullptr && SP - arguments >= 1 ? connected(arguments[0]) : nullptr;
   if (file == nullptr) return original[OP_SYSWRITE](aTHX);
   SV* value = arguments[1];
   STRLEN size = 0;
@@ -88,7 +96,7 @@ OP* write_unbuffered(PerlInterpreter* my_perl) {
 OP* read_unbuffered(PerlInterpreter* my_perl) {
   if (watcher != nullptr) watcher->before_waiting();
   SV* handle = PL_stack_base[*PL_markstack_ptr + 1];
-  if (watcher == nullptr || connected(handle, false) == nullptr) return original[OP_SYSREAD](aTHX);
+  if (watcher == nullptr || connected(handle) == nullptr) return original[OP_SYSREAD](aTHX);
   LISTOP buffered = *reinterpret_cast<LISTOP*>(PL_op);
   buffered.op_type = OP_READ;
   PL_op = reinterpret_cast<OP*>(&buffered);

@@ -113,11 +113,19 @@ void Script::take_ends() {
   for (SSize_t i = 0; i < end_blocks();) {
     SV** block = av_fetch(PL_endav, i, 0);
     CV* cv = block == nullptr ? nullptr : reinterpret_cast<CV*>(*block);
-    if (cv == nullptr || CvFILE(cv) == nullptr || path_ != CvFILE(cv)) {
+    const std::string_view file = cv == nullptr || CvFILE(cv) == nullptr ? "" : CvFILE(cv);
+    const bool of_text = top_ != nullptr && file.starts_with("(eval ");
+    if (file != path_ && !of_text) {
       ++i;
       continue;
     }
-    ends_.push_back(reinterpret_cast<CV*>(SvREFCNT_inc(*block)));
+    CV* kept = reinterpret_cast<CV*>(SvREFCNT_inc(*block));
+    if (of_text) {
+      ends_.insert(ends_.begin() + static_cast<std::ptrdiff_t>(of_texts_), kept);
+      ++of_texts_;
+    } else {
+      ends_.push_back(kept);
+    }
     // Perl keeps them in the order in which they run.
     for (SSize_t next = i; next + 1 < end_blocks(); ++next) {
       SV** following = av_fetch(PL_endav, next + 1, 0);
@@ -127,6 +135,12 @@ void Script::take_ends() {
   }
 }
 
-void Script::after() { lexicals_.end(); }
+void Script::after() {
+  for (; of_texts_ > 0; --of_texts_) {
+    SvREFCNT_dec(reinterpret_cast<SV*>(ends_.front()));
+    ends_.erase(ends_.begin());
+  }
+  lexicals_.end();
+}
 
 }  // namespace fivefold::perl

@@ -39,8 +39,9 @@ class Script {
   void begin();
   // Its END blocks, the last one first. They are called by the caller, one by one: any may exit.
   std::span<CV* const> ends() const { return ends_; }
-  // END blocks that the run itself has made (`require` of a file, eval) are this script's from now on.
+  // END blocks that the run itself has made, by eval of a text, are run with them, once.
   void take_ends();
+  // After the END blocks.
   void after();
 
  private:
@@ -53,6 +54,7 @@ class Script {
   SV* data_text_ = nullptr;
   bool utf8_ = false;
   std::vector<CV*> ends_;
+  std::size_t of_texts_ = 0;  // the first so many of them are of evals
   Lexicals lexicals_;
   ScriptGlobals globals_;
 };

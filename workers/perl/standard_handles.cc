@@ -49,11 +49,6 @@ PerlIOl* lowest(PerlIO* file) {
 
 int copy_of(int descriptor) { return fcntl(descriptor, F_DUPFD_CLOEXEC, 10); }
 
-void forget(SV** name) {
-  SvREFCNT_dec(*name);
-  *name = nullptr;
-}
-
 }  // namespace
 
 void standard_handles_in_child() { sinks = nullptr; }
@@ -76,6 +71,7 @@ void StandardHandles::start(Connect what, int output) {
     handle.mode = mode;
     handle.copy = copy_of(descriptor);
     handle.file = IoIFP(GvIOn(gv));
+    handle.flags = PerlIOBase(handle.file)->flags & PERLIO_F_UNBUF;
     attach(handle);
     handles_.push_back(handle);
     return &handles_.back();
@@ -123,8 +119,7 @@ void StandardHandles::restore(Handle& handle) {
     Safefree(IoFMT_NAME(io));
     Safefree(IoTOP_NAME(io));
     IoFMT_NAME(io) = IoTOP_NAME(io) = nullptr;
-    forget(reinterpret_cast<SV**>(&IoFMT_GV(io)));
-    forget(reinterpret_cast<SV**>(&IoTOP_GV(io)));
+    IoFMT_GV(io) = IoTOP_GV(io) = nullptr;
   }
   bool ours = IoIFP(io) == handle.file && PerlIOValid(handle.file) && lowest(handle.file)->tab == &layer;
   if (ours && *handle.file != handle.top) {  // layers were pushed, or ours was popped
@@ -140,11 +135,13 @@ void StandardHandles::restore(Handle& handle) {
     IoIFP(io) = handle.file;
     IoOFP(io) = handle.mode[0] == 'w' ? handle.file : nullptr;
     IoTYPE(io) = handle.mode[0] == 'w' ? IoTYPE_WRONLY : IoTYPE_RDONLY;
+    PerlIOBase(handle.file)->flags |= handle.flags;
     attach(handle);
     return;
   }
   PerlIOBase(handle.file)->flags &= ~static_cast<U32>(PERLIO_F_UTF8 | PERLIO_F_CRLF);
   PerlIO_clearerr(handle.file);
+  if (PerlIOBase(handle.file)->tab == &PerlIO_perlio) PerlIOSelf(handle.file, PerlIOBuf)->posn = 0;  // tell()
   if (&handle == input_) {
     if (const SSize_t left = PerlIO_get_cnt(handle.file); left > 0)
       PerlIO_set_ptrcnt(handle.file, PerlIO_get_ptr(handle.file) + left, 0);

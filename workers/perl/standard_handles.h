@@ -44,6 +44,7 @@ class StandardHandles {
     GV* gv = nullptr;
     PerlIO* file = nullptr;
     PerlIOl* top = nullptr;  // its layers as they are without a script
+    U32 flags = 0;           // of these, whether they have a buffer
     int descriptor = 0;
     int copy = -1;  // where the descriptor leads when it is closed
     const char* mode = "r";

@@ -1,0 +1,2 @@
+#!/usr/bin/perl
+die "before anything\n";

@@ -1,0 +1,3 @@
+package Local::Module;
+sub hello { return "hello from a module" }
+1;

@@ -1,0 +1,2 @@
+#!/usr/bin/perl
+our ($g, @g); print "Content-Type: text/plain\n\n"; local $g = 5; local @g = (1); sub see { "$g @g" } print see(), "\n"; local $_ = "x"; print "$_\n"; { local $/ = ","; } { local $| = 1; print "local\n" } print "$|\n"; my @sorted = sort { $b <=> $a } 3, 10, 2; print "@sorted\n"; print "$_ " for reverse sort by_length qw(aaa b cc); sub by_length { length $a <=> length $b } print "\n";

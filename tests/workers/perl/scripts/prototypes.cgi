@@ -1,0 +1,2 @@
+#!/usr/bin/perl
+use constant { PI => 3, LIST => [1, 2] }; sub mygrep(&@) { my $c = shift; my @r; for (@_) { push @r, $_ if $c->() } @r } sub lvalue : lvalue { my $dummy; our $store } use feature qw(say state signatures); no warnings; sub counted { state $n = 0; $n } sub sig($x, $y = 2) { $x + $y } print "Content-Type: text/plain\n\n"; say PI + LIST->[1]; say join ",", mygrep { $_ > 1 } 1, 2, 3; lvalue() = 4; say our $store; say sig(1); say counted(); say __PACKAGE__->can("sig") ? "yes" : "no";

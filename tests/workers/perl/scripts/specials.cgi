@@ -1,0 +1,2 @@
+#!/usr/bin/perl
+print "Content-Type: text/plain\n\n"; print join("|", map { defined ? $_ : "undef" } $/, $\, $,, $", $;, $|, $^W, $0, $@, __FILE__, __LINE__, "@ARGV"), "\n"; $/ = undef; $\ = "!\n"; $, = "-"; $" = ":"; $; = "x"; $| = 1; $^W = 1; $0 = "renamed"; umask 0; chdir "/"; eval { die "kept" }; my @l = (1, 2); print "@l", $0; push @INC, "/nonexistent"; $SIG{__WARN__} = sub {}; $SIG{__DIE__} = sub {}; $SIG{ALRM} = sub { die "alarm" }; $SIG{INT} = 'IGNORE'; alarm 100; $_ = "topic";
