@@ -53,7 +53,8 @@ size_t read_post(char* buffer, size_t most) {
   while (size < most) {
     const ssize_t got = turn.request->read_body(buffer + size, most - size, true);
     if (got == Request::kInterrupted && !turn.stopped) continue;
-    // Stopped by its time limit: the script notices when it goes on.
+    // Stopped by its time limit: a script notices when it goes on, and one that has not begun shall not.
+    if (got == Request::kInterrupted) turn.body_broken = turn.body_broken || PG(during_request_startup);
     if (got == 0 || got == Request::kInterrupted) break;
     if (got < 0) {
       // A form that is not whole must not reach the script; a script that reads by itself is ended like one whose
@@ -217,8 +218,9 @@ Outcome end_turn() {
   Outcome outcome;
   Request& request = *turn.request;
   if (turn.body_broken) {
-    outcome.faults = protocol::kBroken;
-    outcome.text = "The request's body did not become whole.";
+    outcome.faults = turn.stopped ? protocol::kFailed | protocol::kTimedOut : protocol::kBroken;
+    outcome.text = turn.stopped ? "The request's body did not come within the time limit."
+                                : "The request's body did not become whole.";
   } else if (!turn.failure.empty() && !request.finished()) {
     // Nothing was printed: the server's own page says that it failed. Something was sent: the client is not told that
     // this is all.

@@ -1,5 +1,6 @@
 """What scripts may expect of PHP under this server, one row a behaviour: each script classic, one request after the other in
 one worker, and in worker mode, where one script that runs on includes it."""
+import concurrent.futures
 import hashlib
 import json
 import os
@@ -315,6 +316,25 @@ def test_requests_that_end_in_time_are_not_stopped_later(site):
     assert site.get("/index.php?i=9").status == 200
 
 
+@pytest.mark.parametrize("method, script", [("POST", "/form.php"), ("PUT", "/input.php")])
+def test_the_time_limit_counts_while_a_body_does_not_come(site, method, script):
+    begun = time.monotonic()
+    site.worker.channel.begin(site.variables(script, method, b"x" * 100, [FORM]), b"begin", length=100, whole=False, time_limit=0.3)
+    answer = site.worker.channel.answer()
+    assert 0.25 < time.monotonic() - begun < 2
+    assert answer.head is None and answer.flags == IS_IDLE | FAILED | TIMED_OUT
+    assert site.get("/index.php?i=1").status == 200
+
+
+@pytest.mark.parametrize("method, script", [("POST", "/form.php"), ("PUT", "/input.php")])
+def test_a_reader_that_leaves_while_the_body_is_read(site, method, script):
+    site.worker.channel.begin(site.variables(script, method, b"x" * 100, [FORM]), b"begin", length=100, whole=False)
+    site.worker.channel.answer(until=lambda so_far: so_far.wants)
+    site.worker.channel.send(ABORT)
+    assert site.worker.channel.answer().idle
+    assert site.get("/index.php?i=1").status == 200
+
+
 def test_interim_responses(site):
     answer = site.get("/hints.php?i=5")
     assert len(answer.interims) == 1 and answer.interims[0].startswith("Status: 103\r\n")
@@ -415,6 +435,25 @@ def test_opcache_reset(start, mode):
     if mode == "worker":
         assert second.call(variables).header("X-Boot") != boot
     assert second.status is None
+
+
+def test_opcache_resets_under_load(start, mode):
+    site = start(mode)
+    workers = [site.worker] + [site.zygote.fork() for _ in range(3)]
+    stop = time.monotonic() + 3
+
+    def ask(worker, number):
+        count = 0
+        while time.monotonic() < stop or count < 20:
+            uri = "/reset.php" if number == 0 and count % 20 == 7 else f"/index.php?i={count}"
+            answer = worker.call(site.variables(uri))
+            assert answer.status == 200 and answer.flags == IS_IDLE, answer.text
+            count += 1
+        return count
+
+    with concurrent.futures.ThreadPoolExecutor(len(workers)) as threads:
+        assert all(future.result() for future in [threads.submit(ask, worker, number) for number, worker in enumerate(workers)])
+    assert all(os.path.exists(f"/proc/{worker.pid}") for worker in workers)
 
 
 def test_cookies_and_repeated_headers(site):
