@@ -71,6 +71,43 @@ void Lease::failed() {
   pool_->count_failure(*instance_, now);
 }
 
+void Lease::leaves() {
+  const std::lock_guard lock(pool_->mutex);
+  if (instance_->state == InstanceState::starting || instance_->state == InstanceState::failed) return;
+  instance_->state = InstanceState::stopping;
+  instance_->reason = "it ends by itself";
+  pool_->post_look();
+}
+
+void Lease::died(std::string reason) {
+  const std::lock_guard lock(pool_->mutex);
+  failed_ = true;
+  if (instance_->state != InstanceState::ready && instance_->state != InstanceState::ejected) return;
+  instance_->state = InstanceState::stopping;
+  instance_->dying = true;
+  instance_->reason = printable(reason, kLongestReason);
+  pool_->post_look();
+}
+
+void Lease::kill(std::string reason) {
+  const std::lock_guard lock(pool_->mutex);
+  failed_ = true;
+  if (instance_->state == InstanceState::starting || instance_->state == InstanceState::failed) return;
+  instance_->state = InstanceState::stopping;
+  instance_->kill_reason = instance_->reason = printable(reason, kLongestReason);
+  pool_->post_look();
+}
+
+void Lease::keep_words() {
+  const std::lock_guard lock(pool_->mutex);
+  if (!words_.empty()) return;
+  words_.reserve(wish_.request_id.size() + wish_.what.size());
+  words_.append(wish_.request_id).append(wish_.what);
+  const std::string_view kept = words_;
+  wish_.what = kept.substr(wish_.request_id.size());
+  wish_.request_id = kept.substr(0, wish_.request_id.size());
+}
+
 void Lease::replace(std::string reason) {
   const net::TimePoint now = net::Clock::now();
   const std::lock_guard lock(pool_->mutex);

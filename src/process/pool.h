@@ -30,6 +30,7 @@ struct PoolSettings {
   std::uint32_t max_instances = 1;
   milliseconds idle_timeout{60'000};  // an instance above the minimum that has had no request for this long ends
   std::uint32_t concurrency = 0;      // requests that one instance gets at once; 0: no cap
+  bool most_recent = false;           // of equals the one that was used last, not the lowest id: its caches are warm
   std::size_t queue = 1024;           // requests that wait for an instance; one more is 503 at once
   milliseconds queue_timeout{30'000};
   std::uint64_t max_requests = 0;   // an instance is replaced after this many; 0: never. Each instance's own number is
@@ -42,6 +43,9 @@ struct PoolSettings {
   milliseconds health_interval{0};  // 0: no active checks
   std::uint32_t health_failures = 3;  // in a row, before the instance is replaced (a process) or ejected (an address)
   std::uint32_t eject_failures = 3;   // failed requests in a row before an instance gets no more for a while; 0: never
+  // An instance that has had a request and dies young has not failed to start: the request is to blame, and another one
+  // is started at once.
+  bool requests_crash = false;
   // Not for operators. The named constants are Pool's own.
   milliseconds short_life{10'000};       // kShortLife
   milliseconds first_backoff{100};       // kFirstBackoff
@@ -80,6 +84,15 @@ class Lease {
   // A connection to it could not be opened: it gets no request before it has been looked at, and a process of ours that
   // is reached no more is replaced at once. A later lease() that names it in `not_this` waits for another instance.
   void unreachable(std::string reason);
+  // The instance has said that it ends by itself after this request: it gets no more, and its end is no crash. One that
+  // is still there after stop_grace is killed.
+  void leaves();
+  // Its process is dead or about to die, as its connection tells: it gets no more requests, and its end is a crash.
+  void died(std::string reason);
+  // The instance is beyond help: it is killed at once, whatever else is on it, and that is no crash of its own.
+  void kill(std::string reason);
+  // What the wish views is going: the lease keeps it itself from here on.
+  void keep_words();
   // The instance is stuck or not to be trusted any more: it is replaced. Others on it may finish. With `reason` for the
   // log ("the request GET /x passed its timeout of 30 s").
   void replace(std::string reason);
@@ -91,6 +104,7 @@ class Lease {
   std::shared_ptr<PoolState> pool_;
   std::shared_ptr<Instance> instance_;  // null: not given one yet
   LeaseWish wish_;
+  std::string words_;  // that wish_ views, once they are kept
   net::TimePoint since_;
   bool failed_ = false;
   Lease* previous_ = nullptr;  // among the instance's

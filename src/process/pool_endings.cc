@@ -12,7 +12,8 @@ net::Task<void> PoolHome::watch(Tended& tended) {
   {
     const std::lock_guard lock(state_->mutex);
     Instance& instance = *tended.instance;
-    tended.crashed = instance.state == InstanceState::ready || instance.state == InstanceState::ejected;
+    tended.crashed =
+        instance.state == InstanceState::ready || instance.state == InstanceState::ejected || instance.dying;
     if (tended.crashed) {
       instance.state = InstanceState::stopping;  // nobody is sent there any more
       instance.reason = "has ended by itself";
@@ -46,14 +47,16 @@ void PoolHome::crashed(Tended& tended, net::TimePoint now) {
   const std::string how = in_words(*tended.process->child()->exit_status());
   const auto life = now - tended.instance->started;
   std::uint32_t active = 0;
+  bool had_requests = false;
   {
     const std::lock_guard lock(state_->mutex);
     ++state_->crashes;
     active = tended.instance->active;
+    had_requests = tended.instance->requests > 0;
   }
   std::string what = how + " " + in_words(life) + " after its start";
   if (active > 0) what += ", with " + requests_in_words(active) + " on it";
-  if (life >= settings_.short_life) {
+  if (life >= settings_.short_life || (settings_.requests_crash && (active > 0 || had_requests))) {
     if (tended.launched > last_failure_) failures_ = 0;
     log_.error("{} ended by itself: {}", called(tended), what);
     return;
@@ -81,12 +84,20 @@ void PoolHome::advance_endings(net::TimePoint now) {
     if (each->gone) continue;
     InstanceState state{};
     std::uint32_t active = 0;
+    std::string kill_reason;
     {
       const std::lock_guard lock(state_->mutex);
       state = each->instance->state;
       active = each->instance->active;
+      kill_reason.swap(each->instance->kill_reason);
     }
-    if (state == InstanceState::draining) {
+    if (!kill_reason.empty() && !each->killed && !each->exited && each->process && each->process->child()) {
+      log_.warn("{} killed: {}", called(*each), kill_reason);
+      each->process->child()->signal(SIGKILL);
+      each->killed = true;
+      each->next_step = now + kKillPatience;
+      wake(each->next_step);
+    } else if (state == InstanceState::draining) {
       if (active == 0)
         stop(*each, {}, now);
       else if (now >= each->drain_until)
@@ -94,6 +105,7 @@ void PoolHome::advance_endings(net::TimePoint now) {
       else
         wake(each->drain_until);
     } else if (state == InstanceState::stopping && !each->crashed && !each->exited) {
+      if (each->next_step == net::kNever) each->next_step = now + settings_.stop_grace;  // it ends by itself
       if (now < each->next_step) {
         wake(each->next_step);
       } else if (!each->killed) {

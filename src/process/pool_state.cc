@@ -11,6 +11,11 @@ const std::shared_ptr<Instance>* PoolState::choose(const LeaseWish& wish) {
   const std::shared_ptr<Instance>* best = nullptr;
   const std::shared_ptr<Instance>* wished = nullptr;
   const std::shared_ptr<Instance>* avoided = nullptr;
+  // The least busy; of equals the lowest id, or the one used last, so that the others can idle out.
+  const auto better = [recent = settings.most_recent](const Instance& one, const Instance& other) {
+    if (recent && one.active == other.active) return one.idle_since > other.idle_since;
+    return one.active < other.active;
+  };
   const auto among = [&](InstanceState state, std::size_t& active) {
     bool any = false;
     for (const auto& each : instances) {
@@ -23,7 +28,7 @@ const std::shared_ptr<Instance>* PoolState::choose(const LeaseWish& wish) {
         avoided = &each;
       } else if (each->id == wish.sticky) {
         wished = &each;
-      } else if (!best || each->active < (*best)->active) {  // of equals the lowest id: the others can idle out
+      } else if (!best || better(*each, **best)) {
         best = &each;
       }
     }

@@ -35,6 +35,8 @@ struct Instance {
   net::TimePoint rest_until{};      // while ejected
   bool news = false;                // the state changed on a request loop: the home loop has not seen it yet
   std::string replace_reason;       // not empty: it is to be replaced
+  bool dying = false;               // its end will be a crash, though it is no longer ready
+  std::string kill_reason;          // not empty: it is to be killed
   Lease* leases = nullptr;
 };
 

@@ -22,7 +22,7 @@ ALLOWED = {
     "app": None,
 }
 # Values that may be named from further up than their room: a request, and the environment of a process that shall be.
-VALUES = {"gateway": {"exchange/exchange.h", "process/spawn_plan.h"}, "upstream": {"process/spawn_plan.h"}}
+VALUES = {"process": {"exchange/program_status.h"}, "gateway": {"exchange/exchange.h", "process/spawn_plan.h"}, "upstream": {"process/spawn_plan.h"}}
 LINES = 500
 SUFFIXES = {".h", ".cc"}
 

@@ -5,9 +5,9 @@
 
 #include "config/config.h"
 #include "gateway/cgi_environment.h"
-#include "models/app/app_status.h"
 #include "models/app/error_lines.h"
 #include "process/pool.h"
+#include "process/pool_status.h"
 
 namespace fivefold::models::app {
 
@@ -18,7 +18,7 @@ struct AppProgram {
   std::string temporary_folder;         // for request bodies that are buffered
   gateway::CgiEnvironment environment;  // of the protocols that speak in CGI's variables
   std::shared_ptr<process::Pool> pool;
-  std::shared_ptr<AppStatus> status;
+  std::shared_ptr<process::PoolStatus> status;
   std::unique_ptr<ErrorLines> error_lines;
 };
 

@@ -14,9 +14,9 @@ struct Applications::Application {
   LineFile* program_log = nullptr;
   std::shared_ptr<net::TlsClient> tls;
   std::shared_ptr<process::Pool> pool;
-  std::shared_ptr<AppStatus> status;
+  std::shared_ptr<process::PoolStatus> status;
   std::shared_ptr<AppLauncher> launcher;
-  std::unique_ptr<FolderWatch> watch;
+  std::unique_ptr<process::FolderWatch> watch;
 };
 
 namespace {
@@ -78,14 +78,14 @@ Result<AppModel> Applications::configure(const config::Program& program, const c
   if (!application) {
     application = std::make_unique<Application>();
     application->pool = std::make_shared<process::Pool>(program.name, surroundings_.home, log_);
-    application->status = std::make_shared<AppStatus>(program.name, application->pool);
+    application->status = std::make_shared<process::PoolStatus>(program.name, "app", "instance", application->pool);
   }
   const bool watch_differs = application->program.app.root != program.app.root ||
                              application->program.watch != program.watch || !application->watch;
   application->program = program;
   application->identity = identity;
   application->folder = std::move(folder);
-  application->root = program.app.root.empty() ? std::string() : resolved(program.app.root);
+  application->root = program.app.root.empty() ? std::string() : process::resolved(program.app.root);
   application->program_log = &program_log;
   application->tls = std::move(*tls);
   application->launcher = std::make_shared<AppLauncher>(surroundings_, program, identity, application->root,
@@ -98,12 +98,12 @@ Result<AppModel> Applications::configure(const config::Program& program, const c
   if (watch_differs) {
     application->watch.reset();
     if (program.app.kind != config::AppKind::address)
-      application->watch =
-          std::make_unique<FolderWatch>(surroundings_.home, blocking_, program.app.root, program.watch,
-                                        [this, name = program.name](const FolderWatch::Change& change) {
-                                          if (const auto found = applications_.find(name); found != applications_.end())
-                                            changed(*found->second, change);
-                                        });
+      application->watch = std::make_unique<process::FolderWatch>(
+          surroundings_.home, blocking_, program.app.root, program.watch,
+          [this, name = program.name](const process::FolderWatch::Change& change) {
+            if (const auto found = applications_.find(name); found != applications_.end())
+              changed(*found->second, change);
+          });
   }
 
   const char* temporary = ::secure_getenv("TMPDIR");
@@ -140,7 +140,7 @@ void Applications::retire_all_but(const config::Config& config) {
   }
 }
 
-void Applications::changed(Application& application, const FolderWatch::Change& change) {
+void Applications::changed(Application& application, const process::FolderWatch::Change& change) {
   if (!change.moved) {
     application.pool->restart(change.what + " has changed");
     return;

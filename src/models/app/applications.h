@@ -11,7 +11,7 @@
 #include "exchange/exchange.h"
 #include "exchange/program_status.h"
 #include "models/app/app_launcher.h"
-#include "models/app/folder_watch.h"
+#include "process/folder_watch.h"
 #include "process/pool.h"
 
 namespace fivefold::models::app {
@@ -53,7 +53,7 @@ class Applications {
   void adopted(process::KeptProcess process, process::Spawner& spawner);
   net::Task<void> take_over(std::shared_ptr<AppLauncher> launcher, KeptInstance kept, process::KeptProcess process,
                             process::Spawner& spawner, std::shared_ptr<process::Pool> pool);
-  void changed(Application& application, const FolderWatch::Change& change);
+  void changed(Application& application, const process::FolderWatch::Change& change);
 
   AppSurroundings surroundings_;
   net::BlockingPool& blocking_;

@@ -1,5 +1,5 @@
 #pragma once
-// What `status` and metrics tell of an application: its pool's picture and its requests' fates.
+// What `status` and metrics tell of a program with a pool: the pool's picture and its requests' fates.
 #include <atomic>
 #include <memory>
 #include <mutex>
@@ -8,13 +8,14 @@
 #include "exchange/program_status.h"
 #include "process/pool.h"
 
-namespace fivefold::models::app {
+namespace fivefold::process {
 
 // Counters are written by every loop at each request; any thread may ask for the picture.
-class AppStatus final : public exchange::StatusSource {
+class PoolStatus final : public exchange::StatusSource {
  public:
-  AppStatus(std::string program, std::shared_ptr<process::Pool> pool)
-      : program_(std::move(program)), pool_(std::move(pool)) {}
+  // `model` as the configuration calls it; `noun` is what it calls an instance.
+  PoolStatus(std::string program, std::string model, std::string noun, std::shared_ptr<Pool> pool)
+      : program_(std::move(program)), model_(std::move(model)), noun_(std::move(noun)), pool_(std::move(pool)) {}
 
   void count_request() { requests_.fetch_add(1, std::memory_order_relaxed); }
   void count_failure(std::string what);
@@ -22,7 +23,9 @@ class AppStatus final : public exchange::StatusSource {
 
  private:
   std::string program_;
-  std::shared_ptr<process::Pool> pool_;
+  std::string model_;
+  std::string noun_;
+  std::shared_ptr<Pool> pool_;
   std::atomic<std::uint64_t> requests_{0};
   mutable std::mutex mutex_;
   std::uint64_t failures_ = 0;
@@ -30,4 +33,4 @@ class AppStatus final : public exchange::StatusSource {
   std::int64_t last_failure_at_ = 0;
 };
 
-}  // namespace fivefold::models::app
+}  // namespace fivefold::process

@@ -1,5 +1,5 @@
 #pragma once
-// Notices that an application's code has changed: files under `watch`, or a symbolic link on the way to its folder that
+// Notices that a program's code has changed: files under `watch`, or a symbolic link on the way to its folder that
 // leads to another release.
 #include <functional>
 #include <memory>
@@ -9,7 +9,7 @@
 #include "net/blocking.h"
 #include "net/loop.h"
 
-namespace fivefold::models::app {
+namespace fivefold::process {
 
 // Looks every kInterval, on the blocking pool. A change is reported once it has been quiet for one look, so that a
 // deployment that copies many files is one change. Version control, node_modules and caches are not looked into.
@@ -42,4 +42,4 @@ class FolderWatch {
 // `path` with its links resolved; itself when that is not possible.
 std::string resolved(const std::string& path);
 
-}  // namespace fivefold::models::app
+}  // namespace fivefold::process

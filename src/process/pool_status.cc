@@ -1,21 +1,21 @@
-#include "models/app/app_status.h"
+#include "process/pool_status.h"
 
 #include <ctime>
 
-namespace fivefold::models::app {
+namespace fivefold::process {
 
-void AppStatus::count_failure(std::string what) {
+void PoolStatus::count_failure(std::string what) {
   const std::lock_guard lock(mutex_);
   ++failures_;
   last_failure_ = std::move(what);
   last_failure_at_ = static_cast<std::int64_t>(std::time(nullptr));
 }
 
-exchange::ProgramStatus AppStatus::status() const {
+exchange::ProgramStatus PoolStatus::status() const {
   const auto picture = pool_->picture();
   exchange::ProgramStatus status;
   status.name = program_;
-  status.model = "app";
+  status.model = model_;
   status.requests = requests_.load(std::memory_order_relaxed);
   status.waiting = picture.waiting;
   status.starts = picture.starts;
@@ -34,14 +34,14 @@ exchange::ProgramStatus AppStatus::status() const {
     status.last_failure_at = picture.last_failure_at;
   }
   for (const auto& instance : picture.instances) {
-    const bool alive = instance.state != process::InstanceState::failed;
+    const bool alive = instance.state != InstanceState::failed;
     if (alive) ++status.running;
-    const bool busy = instance.state == process::InstanceState::ready && !instance.active.empty();
+    const bool busy = instance.state == InstanceState::ready && !instance.active.empty();
     exchange::RunningProcess process{.pid = instance.pid,
-                                     .what = "instance " + std::to_string(instance.id),
+                                     .what = noun_ + " " + std::to_string(instance.id),
                                      .age = instance.age,
                                      .request_id = instance.active.size() == 1 ? instance.active.front().id : "",
-                                     .state = busy ? "busy" : std::string(process::name_of(instance.state)),
+                                     .state = busy ? "busy" : std::string(name_of(instance.state)),
                                      .reason = instance.reason,
                                      .requests = instance.requests,
                                      .active = instance.active.size()};
@@ -56,4 +56,4 @@ exchange::ProgramStatus AppStatus::status() const {
   return status;
 }
 
-}  // namespace fivefold::models::app
+}  // namespace fivefold::process

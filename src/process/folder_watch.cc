@@ -1,4 +1,4 @@
-#include "models/app/folder_watch.h"
+#include "process/folder_watch.h"
 
 #include <sys/stat.h>
 
@@ -8,7 +8,7 @@
 #include <filesystem>
 #include <map>
 
-namespace fivefold::models::app {
+namespace fivefold::process {
 
 // What a look has found: for every file what changes when it is written.
 struct FolderWatch::Seen {
@@ -106,4 +106,4 @@ net::Task<void> FolderWatch::watch() {
   }
 }
 
-}  // namespace fivefold::models::app
+}  // namespace fivefold::process
