@@ -199,7 +199,8 @@ CgiEnvironment::CgiEnvironment(CgiSettings settings) : settings_(std::move(setti
     std::erase_if(kept, [&name](const auto& earlier) { return earlier.first == name; });
     kept.emplace_back(std::move(name), std::move(value));
   }
-  if (std::ranges::find(kept, "PATH", &std::pair<std::string, std::string>::first) == kept.end())
+  if (settings_.search_path &&
+      std::ranges::find(kept, "PATH", &std::pair<std::string, std::string>::first) == kept.end())
     kept.emplace_back("PATH", kDefaultSearchPath);
   settings_.env = std::move(kept);
 }

@@ -23,6 +23,7 @@ struct CgiSettings {
   // cannot be overridden or supplied in advance (CVE-2025-65082, CVE-2018-1283). PATH may be set; the last of two equal
   // names counts.
   std::vector<std::pair<std::string, std::string>> env = {};
+  bool search_path = true;  // a PATH, for what is the environment of a process
 };
 
 // One request. Everything is a view that must live until build() returns.

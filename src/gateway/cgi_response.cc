@@ -156,13 +156,13 @@ Result<void> CgiHeadParser::take_field(std::string_view name, std::string_view v
 
 Result<void> CgiHeadParser::finish(CgiHead& head) {
   if (!location_ || location_->empty()) return {};
-  if (head.status == 200 && is_local_target(*location_)) {
+  if (limits_.redirects && head.status == 200 && is_local_target(*location_)) {
     head.kind = CgiHead::Kind::local_redirect;
     head.local_target = std::move(*location_);
     return {};
   }
   if (!head.headers.add("Location", *location_)) return refuse("Location cannot be sent on", *location_);
-  if (head.status == 200) {
+  if (limits_.redirects && head.status == 200) {
     head.kind = CgiHead::Kind::client_redirect;
     head.status = 302;
     head.reason.clear();

@@ -31,6 +31,7 @@ struct CgiHead {
 struct CgiHeadLimits {
   std::size_t head = 32768;  // bytes up to the empty line
   std::size_t fields = 256;
+  bool redirects = true;    // a Location without another status redirects (sections 6.2.2, 6.2.3); false: it is a field
   bool status_line = true;  // a first line "HTTP/1.x NNN reason" (an NPH program's, section 5) is understood
 };
 
