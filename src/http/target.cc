@@ -84,4 +84,43 @@ Result<void> normalize_path(std::string_view raw_path, std::string& path) {
   return {};
 }
 
+bool has_dot_segment(std::string_view raw_path) {
+  for (std::size_t slash = raw_path.find('/'); slash != std::string_view::npos; slash = raw_path.find('/', slash + 1)) {
+    auto segment = raw_path.substr(slash + 1, raw_path.find('/', slash + 1) - slash - 1);
+    std::size_t dots = 0;
+    while (!segment.empty()) {
+      if (segment.front() == '.') {
+        segment.remove_prefix(1);
+      } else if (segment.size() >= 3 && segment[0] == '%' && segment[1] == '2' && (segment[2] | 0x20) == 'e') {
+        segment.remove_prefix(3);
+      } else {
+        dots = 0;
+        break;
+      }
+      ++dots;
+    }
+    if (segment.empty() && (dots == 1 || dots == 2)) return true;
+  }
+  return false;
+}
+
+Result<void> read_encoded_slashes(std::string_view raw_path, std::string& as_name, std::string& as_separator) {
+  std::string names, separators;
+  for (std::size_t i = 0; i < raw_path.size(); ++i) {
+    const auto three = raw_path.substr(i, 3);
+    if (three == "%2F" || three == "%2f") {
+      names += "%252F";
+      separators += '/';
+      i += 2;
+    } else {
+      names += raw_path[i];
+      separators += raw_path[i];
+    }
+  }
+  if (has_dot_segment(separators))
+    return refuse(Code::not_found, raw_path, "has encoded slashes beside \".\" or \"..\"; leave the dots out.");
+  if (auto normal = normalize_path(names, as_name); !normal) return normal;
+  return normalize_path(separators, as_separator);
+}
+
 }  // namespace fivefold::http

@@ -14,4 +14,13 @@ namespace fivefold::http {
 // nothing from the world. `path` (cleared first, capacity reused) begins with '/'.
 Result<void> normalize_path(std::string_view raw_path, std::string& path);
 
+// The two ways to read a path that normalize_path refuses for its encoded slashes, for whoever passes it on undecoded
+// and must know where either leads: `as_name` keeps each as the three bytes "%2F" within a name, `as_separator` is the
+// path with '/' in their place; both are normalised. Errors: not_found when there is a "." or ".." in the second
+// reading, which no two programs resolve alike; else normalize_path's.
+Result<void> read_encoded_slashes(std::string_view raw_path, std::string& as_name, std::string& as_separator);
+
+// Whether a segment of `raw_path` is "." or "..", however it is encoded.
+bool has_dot_segment(std::string_view raw_path);
+
 }  // namespace fivefold::http

@@ -97,6 +97,35 @@ TEST(NormalizePath, Table) {
   for (const auto& [raw, expected] : rows) EXPECT_EQ(normal(raw), expected) << printable(raw);
 }
 
+TEST(EncodedSlashes, AreReadInBothWays) {
+  const std::tuple<std::string, std::string, std::string> rows[] = {
+      {"/@scope%2Fname", "/@scope%2Fname", "/@scope/name"},
+      {"/a%2fb%2Fc/%41", "/a%2Fb%2Fc/A", "/a/b/c/A"},
+      {"/to/https%3A%2F%2Fexample.org", "/to/https:%2F%2Fexample.org", "/to/https:/example.org"},
+      {"/a%252Fb%2Fc", "/a%2Fb%2Fc", "/a%2Fb/c"},
+      {"/a/...%2Fb", "/a/...%2Fb", "/a/.../b"},
+      // Dots, in either reading and in any encoding.
+      {"/a%2F..%2Fb", "404", ""},
+      {"/..%2Fx", "404", ""},
+      {"/a/.%2Fb", "404", ""},
+      {"/a/../b%2Fc", "404", ""},
+      {"/a%2F%2e.", "404", ""},
+      {"/a%2F%2E%2e%2Fb", "404", ""},
+      {"/a%2Fb%00", "400", ""},
+      {"/a%2Fb%2", "400", ""},
+      {"/a%2Fb%0d", "400", ""},
+  };
+  for (const auto& [raw, as_name, as_separator] : rows) {
+    std::string one, other;
+    const auto result = read_encoded_slashes(raw, one, other);
+    if (!result) one = result.error().code == Code::not_found ? "404" : "400";
+    EXPECT_EQ(one, as_name) << raw;
+    if (result) {
+      EXPECT_EQ(other, as_separator) << raw;
+    }
+  }
+}
+
 TEST(NormalizePath, ItsResultEncodedAgainGivesTheSame) {
   for (const std::string raw : {"/a/./b//c/../%20%25", "/..a/%c3%a9/", "/", "/a/b/c"})
     EXPECT_EQ(normal(percent_encode_path(normal(raw))), normal(raw)) << raw;

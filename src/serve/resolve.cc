@@ -32,6 +32,20 @@ std::string redirect_target(const config::Redirect& redirect, const http::Head& 
   return target;
 }
 
+// The route of a path with encoded slashes, whichever way its program reads them: as parts of a name and as separators
+// it is the same one, so that no rule for one reading is passed by with the other. Nothing where that is not so, or
+// where the path is not passed on as it is written. Fills `path` with the path of the second reading.
+[[gnu::cold]] std::optional<RouteMatch> match_encoded_slashes(const Site& site, const http::Head& head,
+                                                              std::string& path) {
+  std::string as_name, as_separator, allowed;
+  if (!http::read_encoded_slashes(head.raw_path, as_name, as_separator)) return std::nullopt;
+  const auto one = site.router().match(head.host, as_name, head.method, head.method_text, allowed);
+  const auto other = site.router().match(head.host, as_separator, head.method, head.method_text, allowed);
+  if (!one || !other || one->route != other->route || !site.takes_encoded_slashes(one->route)) return std::nullopt;
+  path = std::move(as_separator);
+  return other;
+}
+
 bool has_lower_case(std::string_view text) {
   return std::any_of(text.begin(), text.end(), [](char c) { return c >= 'a' && c <= 'z'; });
 }
@@ -56,11 +70,14 @@ Result<Resolution> resolve(const Site& site, const http::Head& head, std::string
     resolution.ready->headers.add("Allow", kServerMethods);
     return resolution;
   }
-  if (auto normal = http::normalize_path(head.raw_path, path); !normal)
-    return std::unexpected(std::move(normal.error()));
-
   std::string allowed;
-  auto match = site.router().match(head.host, path, head.method, head.method_text, allowed);
+  std::optional<RouteMatch> match;
+  if (auto normal = http::normalize_path(head.raw_path, path); normal) {
+    match = site.router().match(head.host, path, head.method, head.method_text, allowed);
+  } else {
+    if (normal.error().code == Code::not_found) match = match_encoded_slashes(site, head, path);
+    if (!match) return std::unexpected(std::move(normal.error()));
+  }
   if (!match) {
     if (!allowed.empty()) {
       if (head.method == http::Method::other)

@@ -45,7 +45,12 @@ Site::Site(std::shared_ptr<const config::Config> config, Handlers handlers)
     std::shared_ptr<exchange::Handler> handler = i < handlers_.routes.size() ? handlers_.routes[i] : nullptr;
     if (route.action == config::Action::run) {
       for (std::size_t p = 0; p < config_->programs.size(); ++p)
-        if (config_->programs[p].name == route.run && p < handlers_.programs.size()) handler = handlers_.programs[p];
+        if (config_->programs[p].name == route.run && p < handlers_.programs.size()) {
+          const auto& program = config_->programs[p];
+          handler = handlers_.programs[p];
+          entry.takes_encoded_slashes =
+              program.model == config::Model::app && program.app.extensions.empty() && program.app.index.empty();
+        }
     }
     if (!handler) handler = std::make_shared<NotThere>();
     entry.owned.push_back(handler);

@@ -34,6 +34,9 @@ class Site {
   const Router& router() const { return router_; }
   // The handler of a route with its filters around it; never null.
   exchange::Handler& handler(std::size_t route) const { return *entries_[route].outermost; }
+  // Whether a path with encoded slashes may go to it: an application gets the target as the client wrote it, and
+  // nothing here opens a file for it (no script is looked for by the path).
+  bool takes_encoded_slashes(std::size_t route) const { return entries_[route].takes_encoded_slashes; }
   const config::Route& route(std::size_t index) const { return config_->routes[index]; }
   std::vector<exchange::ProgramStatus> program_status() const;
   // The operator's own page for a status, read at start; empty when there is none.
@@ -44,6 +47,7 @@ class Site {
   struct Entry {
     std::vector<std::shared_ptr<exchange::Handler>> owned;  // the wrapped chain
     exchange::Handler* outermost = nullptr;
+    bool takes_encoded_slashes = false;
   };
   std::shared_ptr<const config::Config> config_;
   Handlers handlers_;

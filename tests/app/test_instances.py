@@ -6,7 +6,7 @@ import threading
 import time
 
 import pytest
-from app_harness import PROGRAM, wait_noted
+from app_harness import PROGRAM, ROUTES, wait_noted
 
 from harness import processes
 from harness.wire import Closed, Truncated
@@ -25,6 +25,17 @@ def test_a_program_is_started_and_asked(application):
     assert seen["directory"] == str(site.folder / "api")
     assert seen["environment"]["PORT"].isdigit()
     assert "FIVEFOLD_SOCKET" in seen["environment"]
+
+
+def test_an_encoded_slash_reaches_it_as_written_and_passes_no_other_route_by(application):
+    routes = '[[route]]\npath = "/app/secret/*"\ndeny = true\n' + ROUTES
+    site = application('env = { VERSION = "1" }', routes=routes)
+    for path in ("/@scope%2Fname", "/environment/a%2fb%2F%2Fc?x=%2F", "/a%20b%2Fc"):
+        response = site.get("/app" + path, [("Accept", "target")])
+        assert response.status == 200 and response.text == path, (path, response)
+    for path in ("/app/secret%2Fx", "/app%2Fsecret/x", "/app%2Fx", "/app/..%2Ffiles/hello.txt", "/app/x%2F..%2Fsecret/x", "/app/%2e%2e%2Fx",
+                 "/files/..%2Fapi/server.py", "/files%2Fhello.txt", "/files/x%2Fhello.txt"):
+        assert site.get(path).status == 404, path
 
 
 def test_what_it_prints_is_in_its_log(application):

@@ -2,8 +2,11 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "base/text.h"
 #include "http/response_parser.h"
+#include "http/target.h"
 
 namespace fivefold::models::app {
 namespace {
@@ -45,24 +48,16 @@ std::string forwarded_node(const exchange::Peer& peer) {
   return "\"[" + peer.address + "]\"";
 }
 
-bool has_dot_segment(std::string_view raw) {
-  for (std::size_t slash = raw.find('/'); slash != std::string_view::npos; slash = raw.find('/', slash + 1)) {
-    auto segment = raw.substr(slash + 1, raw.find('/', slash + 1) - slash - 1);
-    std::size_t dots = 0;
-    while (!segment.empty()) {
-      if (segment.front() == '.') {
-        segment.remove_prefix(1);
-      } else if (segment.size() >= 3 && segment[0] == '%' && segment[1] == '2' && (segment[2] | 0x20) == 'e') {
-        segment.remove_prefix(3);
-      } else {
-        dots = 0;
-        break;
-      }
-      ++dots;
-    }
-    if (segment.empty() && (dots == 1 || dots == 2)) return true;
+// What follows the bytes of `raw` that decode to `prefix`, which begins and ends with a slash: "x%2Fy" of
+// "/%61pp//x%2Fy" after "/app/". Routing has seen that the path begins so, and there is no dot segment in it.
+std::string_view raw_after(std::string_view raw, std::string_view prefix) {
+  for (const char c : prefix) {
+    if (c == '/')
+      raw.remove_prefix(std::min(raw.find_first_not_of('/'), raw.size()));
+    else
+      raw.remove_prefix(std::min<std::size_t>(raw.starts_with('%') ? 3 : 1, raw.size()));
   }
-  return false;
+  return raw;
 }
 
 }  // namespace
@@ -72,12 +67,15 @@ std::string outgoing_target(const exchange::Request& request, const exchange::Ex
   std::string target;
   if (head.form == http::TargetForm::asterisk) return "*";
   auto path = head.raw_path;
-  const bool rewritten = has_dot_segment(path);
+  const bool rewritten = http::has_dot_segment(path);
   if (strip_prefix && exchange.route_prefix.size() > 1) {
     // "/app/" is taken away but for its last slash.
     const auto prefix = exchange.route_prefix.substr(0, exchange.route_prefix.size() - 1);
-    if (!rewritten && path.starts_with(prefix) && exchange.route_prefix.ends_with('/'))
+    const bool folder = exchange.route_prefix.ends_with('/');
+    if (!rewritten && folder && path.starts_with(prefix))
       target = path.substr(prefix.size());
+    else if (!rewritten && folder)
+      target.append("/").append(raw_after(path, exchange.route_prefix));
     else
       target = "/" + percent_encode_path(exchange.route_rest);
   } else if (rewritten) {

@@ -21,10 +21,14 @@ class NoSpawner final : public process::Spawner {
 
 // A request as the server would hand it on.
 struct Rig {
-  explicit Rig(std::string text, std::string prefix = "/") : bytes(std::move(text)) {
+  // `routed_path` is the path of the text unless it is given.
+  explicit Rig(std::string text, std::string prefix = "/", std::string routed_path = "")
+      : bytes(std::move(text)), path(std::move(routed_path)) {
     http::HeadParser parser({});
     EXPECT_GT(parser.parse(bytes, head)->consumed, 0u);
-    EXPECT_TRUE(http::normalize_path(head.raw_path, path));
+    if (path.empty()) {
+      EXPECT_TRUE(http::normalize_path(head.raw_path, path));
+    }
     exchange.route_prefix = std::string_view(path).substr(0, prefix.size());
     exchange.route_rest = std::string_view(path).substr(prefix.size());
     peer.address = "192.0.2.7";
@@ -84,6 +88,18 @@ TEST(Outgoing, WhatBelongsToTheConnectionStaysHere) {
   EXPECT_EQ(out.fields.get("X-End"), "yes");
   EXPECT_EQ(out.fields.get("Host"), "a");
   EXPECT_EQ(out.fields.get("X-Forwarded-For"), "192.0.2.7");  // CVE-2022-31813
+}
+
+TEST(Outgoing, EncodedSlashesGoOnAsTheyWereWritten) {
+  const auto below = [](const std::string& raw) {
+    Rig rig("GET " + raw + " HTTP/1.1\r\nHost: a\r\n\r\n", "/app/", "/app/");
+    return rig.target(true);
+  };
+  EXPECT_EQ(Rig("GET /@scope%2fname?x HTTP/1.1\r\nHost: a\r\n\r\n", "/", "/@scope/name").target(), "/@scope%2fname?x");
+  EXPECT_EQ(below("/app/@scope%2Fname"), "/@scope%2Fname");
+  EXPECT_EQ(below("/%61pp/@scope%2Fname%20x"), "/@scope%2Fname%20x");
+  EXPECT_EQ(below("//a%70p//@scope%2Fname"), "/@scope%2Fname");
+  EXPECT_EQ(below("/%61pp/"), "/");
 }
 
 TEST(Outgoing, AuthorizationGoesOnUnlessWithheld) {

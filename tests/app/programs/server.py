@@ -51,6 +51,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
                 file.write(f"{os.getpid()}\n")
 
     def do_GET(self):
+        if self.headers["Accept"] == "target":
+            return self.answer(self.path)
         parts = urllib.parse.urlsplit(self.path)
         self.query = dict(urllib.parse.parse_qsl(parts.query))
         name = parts.path.strip("/").replace("/", "_").replace("-", "_") or "index"
