@@ -1,6 +1,7 @@
 #pragma once
 // One live instance of a program, as its launcher brings it up and its pool keeps it.
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -33,6 +34,9 @@ class InstanceProcess {
   virtual net::Task<Result<void>> probe() = 0;
   // Lets the process go on for the next server (Spawner::disown), if it was started to be kept; else ends it.
   virtual void disown() = 0;
+  // It gets requests from now on. `the_request` tells the id of the one that it works on, empty when that is none or
+  // several: for the lines that it prints.
+  virtual void serves(std::function<std::string()> the_request) { (void)the_request; }
   // Where it hangs, in words, several lines (/proc's wchan, stack where readable); empty when nothing can be told.
   virtual std::string where_it_hangs() const = 0;
 };

@@ -9,9 +9,9 @@
 
 namespace fivefold::process {
 
-// Splits into lines, each logged as "NAME[pid] TAG: text"; the tag is a request's id or an instance's number. A program
-// that writes without end costs a bounded rate of log: what is over it is dropped and its amount is logged. Control
-// bytes are shown as \xNN, so that no line can pass for another.
+// Splits into lines, each logged as "NAME[pid] TAG: text"; the tag is a request's id, an instance's number or both. A
+// program that writes without end costs a bounded rate of log: what is over it is dropped and its amount is logged.
+// Control bytes are shown as \xNN, so that no line can pass for another.
 class OutputLines {
  public:
   static constexpr std::size_t kMaxLine = 8192;              // longer lines are cut into pieces

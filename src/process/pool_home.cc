@@ -97,6 +97,10 @@ void PoolHome::take_outcomes(net::TimePoint now) {
       const std::lock_guard lock(state_->mutex);
       each->instance->address = std::move(outcome->address);
     }
+    each->process->serves([state = state_, instance = each->instance, &loop = loop_] {
+      const std::lock_guard lock(state->mutex);
+      return PoolState::the_request(*instance, loop.now());
+    });
     became_ready(*each, now);
   }
 }

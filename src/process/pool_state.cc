@@ -1,6 +1,7 @@
 #include "process/pool_state.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "process/pool_words.h"
 
@@ -68,6 +69,8 @@ void PoolState::detach(Lease& lease, net::TimePoint now) {
   if (lease.next_) lease.next_->previous_ = lease.previous_;
   ++requests;
   ++instance.requests;
+  instance.ended_before_at = std::exchange(instance.ended_at, now);
+  instance.ended_id = lease.wish_.request_id;
   if (!lease.failed_) instance.failures = instance.ejections = 0;
   if (instance.request_limit != 0 && instance.requests >= instance.request_limit && instance.replace_reason.empty() &&
       instance.state == InstanceState::ready) {
@@ -82,6 +85,14 @@ void PoolState::detach(Lease& lease, net::TimePoint now) {
     serve_waiters();
     if (closed && queue.empty()) post_look();
   }
+}
+
+std::string PoolState::the_request(const Instance& instance, net::TimePoint now) {
+  const auto lately = [now](net::TimePoint when) { return when + kLineOnItsWay > now; };
+  const bool ended_lately = lately(instance.ended_at);
+  if (instance.active == 1 && !ended_lately) return std::string(instance.leases->wish_.request_id);
+  if (instance.active == 0 && ended_lately && !lately(instance.ended_before_at)) return instance.ended_id;
+  return {};
 }
 
 void PoolState::serve_waiters() {

@@ -38,6 +38,10 @@ struct Instance {
   bool dying = false;               // its end will be a crash, though it is no longer ready
   std::string kill_reason;          // not empty: it is to be killed
   Lease* leases = nullptr;
+  // The two requests that have ended last, and the id of the very last.
+  std::string ended_id;
+  net::TimePoint ended_at{};
+  net::TimePoint ended_before_at{};
 };
 
 // One lease() that waits. `stage`, `lease` and `refusal` are guarded by the mutex; the event belongs to the waiter's
@@ -92,6 +96,9 @@ struct PoolState : std::enable_shared_from_this<PoolState> {
   void attach(Lease& lease, const std::shared_ptr<Instance>& instance);
   // Takes the instance from a lease and gives its place to who has waited longest.
   void detach(Lease& lease, net::TimePoint now);
+  // The id of the request that was alone on it for the last kLineOnItsWay; empty when there was none, or several.
+  static constexpr milliseconds kLineOnItsWay{5};  // from a program's write to our read of it
+  static std::string the_request(const Instance& instance, net::TimePoint now);
   // Hands free places to the queue, the oldest first.
   void serve_waiters();
   void refuse_waiters(const Error& error);

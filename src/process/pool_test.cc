@@ -43,6 +43,26 @@ TEST(Pool, StartsItsMinimumAndSaysSo) {
   EXPECT_EQ(picture.starts, 2u);
 }
 
+TEST(Pool, KnowsTheRequestThatIsAloneOnAnInstance) {
+  PoolRig rig;
+  rig.configure(short_settings());
+  ASSERT_TRUE(rig.ready({1}));
+  const auto the_request = [&rig] {
+    std::string id;
+    rig.on_home([&] { id = rig.world.processes.at(1)->the_request(); });
+    return id;
+  };
+  EXPECT_EQ(the_request(), "");
+  auto first = rig.try_lease({.request_id = "first"});
+  EXPECT_EQ(the_request(), "first");
+  auto second = rig.try_lease({.request_id = "second"});
+  EXPECT_EQ(the_request(), "");
+  first.reset();
+  EXPECT_TRUE(eventually([&] { return the_request() == "second"; }));  // once no line of the first is on its way
+  second.reset();
+  EXPECT_TRUE(eventually([&] { return the_request().empty(); }));
+}
+
 TEST(Pool, GivesTheLeastBusyAndTheLowestOfEquals) {
   PoolRig rig;
   auto settings = short_settings();

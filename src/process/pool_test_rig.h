@@ -171,12 +171,15 @@ class FakeProcess final : public InstanceProcess {
     co_return Result<void>{};
   }
   void disown() override { world_.tell("disown " + std::to_string(id_)); }
+  void serves(std::function<std::string()> the_request) override { the_request_ = std::move(the_request); }
+  std::string the_request() const { return the_request_(); }
   std::string where_it_hangs() const override { return "in futex_wait"; }
 
  private:
   World& world_;
   std::uint32_t id_;
   std::thread::id thread_;
+  std::function<std::string()> the_request_;
   std::unique_ptr<FakeChild> child_;
 };
 

@@ -42,8 +42,26 @@ def test_what_it_prints_is_in_its_log(application):
     site = application()
     site.get("/app/print")
     pid = application.pid()
-    site.wait_log(rf"api\[{pid}\] instance \d+: to standard output")
-    site.wait_log(rf"api\[{pid}\] instance \d+: to standard error")
+    site.wait_log(rf"api\[{pid}\] instance \d+( [0-9a-f]{{32}})?: to standard output")
+    site.wait_log(rf"api\[{pid}\] instance \d+( [0-9a-f]{{32}})?: to standard error")
+
+
+def test_what_it_prints_carries_the_id_of_the_request_that_is_alone_on_it(application):
+    site = application()
+    (pid,) = application.pids()
+    release, again = application.note("release"), application.note("again")
+    with site.connect(timeout=20) as one, site.connect(timeout=20) as other:
+        one.request("GET", f"/app/wait?file={release}&say=alone&again={again}")
+        site.wait_log(r": alone$")
+        other.request("GET", f"/app/wait?file={release}&say=together")
+        site.wait_log(rf"api\[{pid}\] instance \d+: together$")
+        again.write_text("")
+        site.wait_log(rf"api\[{pid}\] instance \d+: alone again$")
+        release.write_text("")
+        response = one.read_response()
+        other.read_response()
+    (line,) = application.log_lines(r": alone$")
+    assert line.endswith(f"] instance 1 {response['X-Request-Id']}: alone"), line
 
 
 def test_status_shows_instances(application):

@@ -64,7 +64,12 @@ struct AppProcess::Output {
 
 AppProcess::AppProcess(net::Loop& home, process::Spawner& spawner, std::string folder, LineFile& log,
                        std::string_view program, std::uint32_t id)
-    : home_(home), spawner_(&spawner), folder_(std::move(folder)), log_(&log), program_(program), id_(id) {}
+    : home_(home),
+      spawner_(&spawner),
+      folder_(std::move(folder)),
+      log_(&log),
+      program_(program),
+      tag_("instance " + std::to_string(id)) {}
 
 AppProcess::AppProcess(net::Loop& home) : home_(home) {}
 
@@ -82,8 +87,7 @@ void AppProcess::started(std::unique_ptr<process::Child> child, UniqueFd output,
   child_ = std::move(child);
   for (auto* fd : {&output, &error_output}) {
     if (!*fd) continue;
-    auto& added = outputs_.emplace_back(
-        std::make_unique<Output>(home_, std::move(*fd), *log_, program_, "instance " + std::to_string(id_)));
+    auto& added = outputs_.emplace_back(std::make_unique<Output>(home_, std::move(*fd), *log_, program_, tag_));
     added->lines.set_pid(child_->pid());
     ++open_outputs_;
     added->reader = net::Running(read_output(*added));
@@ -101,6 +105,8 @@ net::Task<void> AppProcess::read_output(Output& output) {
     const auto got = co_await output.stream.fill();
     if (!got || *got == 0) break;
     if (journey_) journey_->output(output.stream.buffered());
+    const auto request = the_request_ ? the_request_() : std::string();
+    output.lines.set_tag(request.empty() ? tag_ : tag_ + " " + request);
     output.lines.take(output.stream.buffered(), home_.now());
     output.stream.consume(output.stream.buffered().size());
   }

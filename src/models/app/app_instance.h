@@ -1,5 +1,6 @@
 #pragma once
 // One live instance of an application: its process with its output, and the connections that lead to it.
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -74,6 +75,7 @@ class AppProcess final : public process::InstanceProcess {
   process::Child* child() override { return child_.get(); }
   net::Task<Result<void>> probe() override;
   void disown() override;
+  void serves(std::function<std::string()> the_request) override { the_request_ = std::move(the_request); }
   std::string where_it_hangs() const override;
 
  private:
@@ -85,10 +87,11 @@ class AppProcess final : public process::InstanceProcess {
   std::string folder_;
   LineFile* log_ = nullptr;
   std::string program_;
-  std::uint32_t id_ = 0;
+  std::string tag_;  // of its lines: "instance 3"
   HealthProbe probe_;
   std::weak_ptr<AppAddress> address_;  // the pool's; only for probes
   std::shared_ptr<process::Journey> journey_;
+  std::function<std::string()> the_request_;  // empty while it starts
   std::vector<std::unique_ptr<Output>> outputs_;
   int open_outputs_ = 0;
   std::unique_ptr<process::Child> child_;

@@ -92,10 +92,15 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.answer("slept\n")
 
     def on_wait(self):
-        """Answers once the file that it names is there."""
+        """Answers once the file that it names is there; says something at once, and again once another is there."""
         self.note()
+        if "say" in self.query:
+            print(self.query["say"])
         while not os.path.exists(self.query["file"]):
             time.sleep(0.01)
+            if os.path.exists(self.query.get("again", "")):
+                os.unlink(self.query["again"])
+                print(self.query["say"], "again")
         self.answer(f"{os.getpid()}\n")
 
     def on_events(self):
