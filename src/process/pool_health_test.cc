@@ -86,6 +86,32 @@ TEST(PoolEjection, WhenAllAddressesRestTheyAreTriedAllTheSame) {
   EXPECT_TRUE(rig.try_lease());
 }
 
+TEST(PoolEjection, WhenAllAddressesRestTheOneThatFailedLongestAgoIsTried) {
+  PoolRig rig;
+  rig.world.address = true;
+  auto settings = short_settings();
+  settings.min_instances = settings.max_instances = 3;
+  settings.eject_failures = 1;
+  settings.first_backoff = settings.longest_backoff = 1h;
+  rig.configure(settings);
+  ASSERT_TRUE(rig.ready({1, 2, 3}));
+  for (const std::uint32_t id : {2u, 3u, 1u}) {
+    auto lease = rig.try_lease({.sticky = id});
+    ASSERT_EQ(lease->instance(), id);
+    lease->unreachable("refused");
+  }
+  std::vector<std::uint32_t> tried;
+  for (int i = 0; i < 4; ++i) {
+    auto lease = rig.try_lease();
+    ASSERT_TRUE(lease);
+    tried.push_back(lease->instance());
+    lease->unreachable("refused");
+  }
+  EXPECT_EQ(tried, (std::vector<std::uint32_t>{2, 3, 1, 2}));
+  auto lease = rig.try_lease({.not_this = 3});
+  EXPECT_EQ(lease->instance(), 1u);
+}
+
 TEST(PoolEjection, ZeroIsNever) {
   PoolRig rig;
   auto settings = short_settings();

@@ -14,6 +14,7 @@ const std::shared_ptr<Instance>* PoolState::choose(const LeaseWish& wish) {
   const std::shared_ptr<Instance>* avoided = nullptr;
   // The least busy; of equals the lowest id, or the one used last, so that the others can idle out.
   const auto better = [recent = settings.most_recent](const Instance& one, const Instance& other) {
+    if (one.state == InstanceState::ejected) return one.failed_at < other.failed_at;
     if (recent && one.active == other.active) return one.idle_since > other.idle_since;
     return one.active < other.active;
   };
@@ -122,6 +123,7 @@ void PoolState::refuse_waiters(const Error& error) {
 
 void PoolState::count_failure(Instance& instance, net::TimePoint now) {
   ++instance.failures;
+  instance.failed_at = now;
   if (settings.eject_failures == 0 || instance.failures < settings.eject_failures ||
       instance.state != InstanceState::ready)
     return;
@@ -130,6 +132,7 @@ void PoolState::count_failure(Instance& instance, net::TimePoint now) {
 
 void PoolState::eject(Instance& instance, std::string reason, net::TimePoint now) {
   instance.state = InstanceState::ejected;
+  instance.failed_at = now;
   instance.rest_until = now + backoff(++instance.ejections);
   if (instance.own) instance.replace_reason = reason;
   instance.reason = std::move(reason);

@@ -33,6 +33,7 @@ struct Instance {
   std::uint32_t failures = 0;       // failed requests in a row
   std::uint32_t ejections = 0;      // in a row
   net::TimePoint rest_until{};      // while ejected
+  net::TimePoint failed_at{};       // the last failed request or health check
   bool news = false;                // the state changed on a request loop: the home loop has not seen it yet
   std::string replace_reason;       // not empty: it is to be replaced
   bool dying = false;               // its end will be a crash, though it is no longer ready

@@ -54,6 +54,14 @@ upstream::H2Connection& AppAddress::h2_on(net::Loop& loop) {
   return *one.h2;
 }
 
+std::unique_ptr<upstream::Connections> AppAddress::apart(net::Loop& loop,
+                                                         std::chrono::milliseconds connect_timeout) const {
+  upstream::ConnectionLimits limits = limits_;
+  limits.connect_timeout = connect_timeout;
+  limits.most_idle = 0;
+  return std::make_unique<upstream::Connections>(loop, endpoint_, limits, &resolver_, tls_);
+}
+
 struct AppProcess::Output {
   Output(net::Loop& loop, UniqueFd fd, LineFile& log, std::string_view program, std::string_view tag)
       : stream(loop, std::move(fd), kOutputBuffer, kLargestOutputBuffer), lines(log, program, tag) {}
@@ -117,7 +125,8 @@ net::Task<void> AppProcess::read_output(Output& output) {
 net::Task<Result<void>> AppProcess::probe() {
   auto address = address_.lock();
   if (!address) co_return fail(Code::program_unavailable, "the instance is going");
-  auto healthy = co_await probe_health(home_, address->endpoint(), probe_);
+  const auto connections = address->apart(home_, probe_.timeout);
+  auto healthy = co_await probe_health(*connections, probe_);
   co_return healthy;
 }
 

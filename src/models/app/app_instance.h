@@ -30,6 +30,8 @@ class AppAddress final : public process::InstanceAddress {
   // The one connection of an application that speaks HTTP/2.
   upstream::H2Connection& h2_on(net::Loop& loop);
   const upstream::Endpoint& endpoint() const { return endpoint_; }
+  // Of a loop that serves no requests: for probes. Nothing is kept open; this outlives them.
+  std::unique_ptr<upstream::Connections> apart(net::Loop& loop, std::chrono::milliseconds connect_timeout) const;
 
  private:
   upstream::Endpoint endpoint_;

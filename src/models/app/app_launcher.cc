@@ -127,6 +127,16 @@ class [[nodiscard]] Pause {
   std::coroutine_handle<> awaiting_;
 };
 
+// The Host that an application is asked under where the configuration names none: somebody else's by its address, which
+// may be one of many names there.
+std::string own_host(const config::App& app, const upstream::Endpoint& endpoint) {
+  if (app.kind != AppKind::address || endpoint.host.empty()) return "localhost";
+  auto text = endpoint.text();
+  if (endpoint.tls) text.erase(0, text.find("//") + 2);
+  if (endpoint.port == (endpoint.tls ? 443 : 80)) text.resize(text.rfind(':'));
+  return text;
+}
+
 }  // namespace
 
 std::string to_text(const KeptInstance& kept) {
@@ -182,10 +192,10 @@ std::shared_ptr<AppAddress> AppLauncher::address_at(upstream::Endpoint endpoint)
   return std::make_shared<AppAddress>(std::move(endpoint), limits, surroundings_.loops, surroundings_.resolver, tls_);
 }
 
-HealthProbe AppLauncher::health() const {
+HealthProbe AppLauncher::health(const upstream::Endpoint& endpoint) const {
   const auto& app = program_.app;
   return {.path = app.protocol == config::Protocol::http ? app.health_path : std::string(),
-          .host = app.host.empty() ? "localhost" : app.host,
+          .host = app.host.empty() ? own_host(app, endpoint) : app.host,
           .timeout = app.health_timeout};
 }
 
@@ -257,7 +267,7 @@ net::Task<Result<Launched>> AppLauncher::launch(std::uint32_t id, std::shared_pt
   if (!endpoint) co_return std::unexpected(std::move(endpoint.error()));
   journey->step("ready", home.now(), endpoint->text());
   auto address = address_at(std::move(*endpoint));
-  process->answers_at(address, health());
+  process->answers_at(address, health(address->endpoint()));
   co_return Launched{std::move(process), std::move(address)};
 }
 
@@ -288,7 +298,8 @@ net::Task<Result<upstream::Endpoint>> AppLauncher::wait_until_ready(AppProcess& 
         // The socket accepts for an application that is not there yet; only an answer tells.
         if (app.protocol != config::Protocol::http) co_return by_socket;
         HealthProbe probe{.path = "*", .host = "localhost", .timeout = std::chrono::milliseconds(1000)};
-        auto answered = co_await probe_health(home, by_socket, probe);
+        upstream::Connections connections(home, by_socket, {.connect_timeout = probe.timeout}, nullptr, nullptr);
+        auto answered = co_await probe_health(connections, probe);
         const bool alive = answered || answered.error().message.find("status") != std::string::npos;
         if (alive) co_return by_socket;
       } else {
@@ -343,7 +354,7 @@ net::Task<Result<Launched>> AppLauncher::reach(std::uint32_t, std::shared_ptr<pr
     auto address = address_at(std::move(*endpoint));
     taken_[i] = address;
     auto process = std::make_unique<AppProcess>(surroundings_.home);
-    process->answers_at(address, health());
+    process->answers_at(address, health(address->endpoint()));
     co_return Launched{std::move(process), std::move(address)};
   }
   co_return fail(Code::program_unavailable, "every address is in use by an instance already");
@@ -362,7 +373,7 @@ net::Task<Result<Launched>> AppLauncher::adopt(KeptInstance kept, process::KeptP
     const bool open = co_await accepts(home, *endpoint, home.now() + std::chrono::seconds(1));
     if (!open) continue;
     auto address = address_at(std::move(*endpoint));
-    process->answers_at(address, health());
+    process->answers_at(address, health(address->endpoint()));
     co_return Launched{std::move(process), std::move(address)};
   }
   co_return fail(Code::program_unavailable, "it does not accept connections");

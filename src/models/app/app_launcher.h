@@ -59,7 +59,7 @@ class AppLauncher final : public process::Launcher {
                                                          std::shared_ptr<process::Journey> journey);
   net::Task<Error> failed(AppProcess& process, Error error, bool timed_out, std::shared_ptr<process::Journey> journey);
   std::shared_ptr<AppAddress> address_at(upstream::Endpoint endpoint) const;
-  HealthProbe health() const;
+  HealthProbe health(const upstream::Endpoint& endpoint) const;
   process::Spawner& spawner_for(std::uint32_t id) const;
 
   AppSurroundings& surroundings_;

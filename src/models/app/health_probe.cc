@@ -9,7 +9,7 @@ namespace {
 Result<net::SocketAddress> address_of(const upstream::Endpoint& endpoint) {
   if (!endpoint.path.empty()) return net::SocketAddress::unix_path(endpoint.path);
   if (auto address = net::SocketAddress::numeric(endpoint.host, endpoint.port)) return *address;
-  return fail(Code::internal, "the health of a named host is asked through its connections");
+  return fail(Code::internal, "only an address of this machine is looked at");
 }
 
 }  // namespace
@@ -21,15 +21,13 @@ net::Task<bool> accepts(net::Loop& loop, upstream::Endpoint endpoint, net::TimeP
   co_return fd.has_value();
 }
 
-net::Task<Result<void>> probe_health(net::Loop& loop, upstream::Endpoint endpoint, HealthProbe probe) {
-  const auto deadline = loop.now() + probe.timeout;
-  auto address = address_of(endpoint);
-  if (!address) co_return Result<void>();  // its own connections tell
-  auto fd = co_await net::connect(loop, *address, deadline);
-  if (!fd) co_return std::unexpected(std::move(fd.error()));
-  if (probe.path.empty() || endpoint.tls) co_return Result<void>();
+net::Task<Result<void>> probe_health(upstream::Connections& connections, HealthProbe probe) {
+  const auto deadline = connections.loop().now() + probe.timeout;
+  auto opened = co_await connections.open();
+  if (!opened) co_return std::unexpected(std::move(opened.error()));
+  if (probe.path.empty()) co_return Result<void>();
 
-  net::Stream stream(loop, std::move(*fd), 1024, 65536);
+  net::Stream& stream = (*opened)->stream();
   const std::string request = "GET " + probe.path + " HTTP/1.1\r\nHost: " + probe.host +
                               "\r\nUser-Agent: Fivefold-Health\r\nConnection: close\r\n\r\n";
   auto sent = co_await stream.write_all(request, probe.timeout);
