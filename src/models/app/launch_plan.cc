@@ -84,6 +84,18 @@ std::string find_executable(const std::string& name, const std::string& root, st
   return "/usr/bin/" + name;  // starting it will say that it is not there
 }
 
+// A word of NODE_OPTIONS: Node takes it apart at spaces, but for what is in double quotes, where a backslash makes the
+// next byte stand for itself.
+std::string node_option(const std::string& word) {
+  if (word.find_first_of(" \"") == std::string::npos) return word;
+  std::string quoted = "\"";
+  for (const char c : word) {
+    if (c == '"' || c == '\\') quoted += '\\';
+    quoted += c;
+  }
+  return quoted + "\"";
+}
+
 std::string shown(const std::string& word) {
   const bool plain = !word.empty() && word.find_first_of(" \t\n'\"$\\`*?;&|<>(){}") == std::string::npos;
   return plain ? word : "'" + word + "'";
@@ -118,7 +130,7 @@ LaunchPlan plan_launch(const config::Program& program, const std::string& root, 
   if (app.private_tmp) variables.set("TMPDIR", place.temporary_folder());
   if (app.kind == AppKind::node) {
     const auto* given = variables.get("NODE_OPTIONS");
-    const auto preload = "--require " + surroundings.workers + "/node/preload.cjs";
+    const auto preload = "--require " + node_option(surroundings.workers + "/node/preload.cjs");
     variables.set("NODE_OPTIONS", given ? preload + " " + *given : preload);
     variables.set_if_absent("NODE_ENV", "production");
   }

@@ -68,6 +68,18 @@ TEST(LaunchPlan, NodeGetsThePreloadBeforeItsOwnOptions) {
   EXPECT_EQ(variable(plan, "FIVEFOLD_SOCKET"), "/run/ff/1/3/socket");
 }
 
+TEST(LaunchPlan, ThePreloadMayLieInAnyFolder) {
+  auto node = program({"node", "server.js"});
+  node.app.kind = config::AppKind::node;
+  const auto options = [&node](const std::string& workers) {
+    const LaunchSurroundings surroundings{.workers = workers, .home = "/", .user_name = "deploy"};
+    return variable(plan_launch(node, "/srv/api", kPlace, surroundings), "NODE_OPTIONS");
+  };
+  EXPECT_EQ(options("/home/a user/ff"), "--require \"/home/a user/ff/node/preload.cjs\"");
+  EXPECT_EQ(options("/a \"b\" \\c"), "--require \"/a \\\"b\\\" \\\\c/node/preload.cjs\"");
+  EXPECT_EQ(options("/a\\b"), "--require /a\\b/node/preload.cjs");  // outside of quotes it is an ordinary byte
+}
+
 TEST(LaunchPlan, TheOperatorsEnvironmentWinsButNotOverWhereToListen) {
   auto given = program({"node", "server.js"});
   given.app.kind = config::AppKind::node;
