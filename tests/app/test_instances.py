@@ -323,6 +323,17 @@ def test_restart_of_the_server_keeps_instances(application):
     site.settled = site._descriptors()
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root to become another user")
+def test_instances_lie_where_the_servers_new_group_reaches_them(application):
+    site = application('user = "games"', server='group = "www-data"')
+    before = application.pids()
+    site.head = site.head.replace('group = "www-data"', 'group = "nogroup"')
+    site.configure(application.config('user = "games"'))
+    assert site.command("restart", timeout=60).returncode == 0
+    processes.wait_for(lambda: (now := application.pids()) and set(now).isdisjoint(before), 20, "an instance in a folder of the new group")
+    assert site.get("/app/pid", timeout=20).status == 200
+
+
 def test_a_stop_ends_instances_and_their_children(application):
     site = application()
     note = application.note("child")

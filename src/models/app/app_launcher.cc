@@ -245,7 +245,7 @@ net::Task<Result<Launched>> AppLauncher::launch(std::uint32_t id, std::shared_pt
   if (plan.may_use_port) endpoints.push_back(by_port.text());
   plan.spawn.keep = to_text({.program = program_.name,
                              .id = id,
-                             .fingerprint = fingerprint_of(program_, root_),
+                             .fingerprint = fingerprint_of(program_, root_, folder_),
                              .folder = place.folder,
                              .endpoints = std::move(endpoints)});
   plan.spawn.kept_fds = {output->read.get(), error_output->read.get()};

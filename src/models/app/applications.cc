@@ -93,7 +93,7 @@ Result<AppModel> Applications::configure(const config::Program& program, const c
   const auto now = surroundings_.home.now();
   const auto wait = std::chrono::duration_cast<std::chrono::milliseconds>(adoption_ends_ - now);
   application->pool->configure(pool_settings(program), application->launcher,
-                               fingerprint_of(program, application->root),
+                               fingerprint_of(program, application->root, application->folder),
                                std::max(wait, std::chrono::milliseconds(0)));
   if (watch_differs) {
     application->watch.reset();
@@ -152,7 +152,7 @@ void Applications::changed(Application& application, const process::FolderWatch:
       std::make_shared<AppLauncher>(surroundings_, application.program, application.identity, application.root,
                                     application.folder, *application.program_log, application.tls);
   application.pool->configure(pool_settings(application.program), application.launcher,
-                              fingerprint_of(application.program, application.root));
+                              fingerprint_of(application.program, application.root, application.folder));
 }
 
 void Applications::restart(const std::string& name, process::Pool::Done done) {

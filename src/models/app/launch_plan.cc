@@ -161,7 +161,7 @@ LaunchPlan plan_launch(const config::Program& program, const std::string& root, 
   return plan;
 }
 
-std::string fingerprint_of(const config::Program& program, const std::string& root) {
+std::string fingerprint_of(const config::Program& program, const std::string& root, const std::string& folder) {
   const auto& app = program.app;
   std::uint64_t hash = 14695981039346656037ull;  // FNV-1a: stable between server processes and versions
   const auto take = [&hash](std::string_view text) {
@@ -170,6 +170,7 @@ std::string fingerprint_of(const config::Program& program, const std::string& ro
   };
   const auto take_number = [&take](std::uint64_t number) { take(std::to_string(number)); };
   take(root);
+  take(folder);
   take_number(static_cast<std::uint64_t>(app.kind));
   take_number(static_cast<std::uint64_t>(app.protocol));
   take_number(static_cast<std::uint64_t>(app.ready));

@@ -40,7 +40,8 @@ struct LaunchPlan {
 LaunchPlan plan_launch(const config::Program& program, const std::string& root, const InstancePlace& place,
                        const LaunchSurroundings& surroundings);
 
-// A text that differs when anything differs that an instance is made of.
-std::string fingerprint_of(const config::Program& program, const std::string& root);
+// A text that differs when anything differs that an instance is made of. `folder` is RUNTIME/<program>: another one
+// when the program's user or the server's group is another.
+std::string fingerprint_of(const config::Program& program, const std::string& root, const std::string& folder);
 
 }  // namespace fivefold::models::app

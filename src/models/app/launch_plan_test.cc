@@ -126,22 +126,23 @@ TEST(LaunchPlan, ServletsHaveTheContextsOfTheirNames) {
 
 TEST(Fingerprint, DiffersWhereAnInstanceWould) {
   const auto base = program({"/bin/server", "a", "b"});
-  const auto print = fingerprint_of(base, "/srv/api");
-  EXPECT_EQ(fingerprint_of(base, "/srv/api"), print);
-  EXPECT_NE(fingerprint_of(base, "/srv/releases/2"), print);
+  const auto print = fingerprint_of(base, "/srv/api", "/run/ff/1");
+  EXPECT_EQ(fingerprint_of(base, "/srv/api", "/run/ff/1"), print);
+  EXPECT_NE(fingerprint_of(base, "/srv/releases/2", "/run/ff/1"), print);
+  EXPECT_NE(fingerprint_of(base, "/srv/api", "/run/ff/2"), print) << "where its socket lies, by user and group";
   auto other = base;
   other.app.command = {"/bin/server", "a b"};
-  EXPECT_NE(fingerprint_of(other, "/srv/api"), print);
+  EXPECT_NE(fingerprint_of(other, "/srv/api", "/run/ff/1"), print);
   other = base;
   other.env = {{"A", "1"}};
-  EXPECT_NE(fingerprint_of(other, "/srv/api"), print);
+  EXPECT_NE(fingerprint_of(other, "/srv/api", "/run/ff/1"), print);
   other = base;
   other.limits.memory = 1 << 30;
-  EXPECT_NE(fingerprint_of(other, "/srv/api"), print);
+  EXPECT_NE(fingerprint_of(other, "/srv/api", "/run/ff/1"), print);
   other = base;
   other.app.max_instances = 8;  // a setting of the pool, not of its instances
   other.timeout = std::chrono::seconds(1);
-  EXPECT_EQ(fingerprint_of(other, "/srv/api"), print);
+  EXPECT_EQ(fingerprint_of(other, "/srv/api", "/run/ff/1"), print);
 }
 
 }  // namespace
