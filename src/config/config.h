@@ -87,9 +87,13 @@ struct Server {
   std::string group = {};           // empty: the user's group
   std::string access_log = "-";     // "-" standard output, "off" none, else a path
   LogFormat access_format = LogFormat::combined;
-  std::string log = "-";                   // the server's own log: "-" standard error, or a path
-  std::string log_level = "info";          // debug, info, warning, error
-  std::string program_logs = {};           // folder for NAME.log of each program's stderr; empty: the server's own log
+  std::string log = "-";           // the server's own log: "-" standard error, or a path
+  std::string log_level = "info";  // debug, info, warning, error
+  std::string program_logs = {};   // folder for NAME.log of each program's stderr; empty: the server's own log
+  // A log file of this many bytes is renamed to NAME.1, and log_keep of those are kept; 0: never. Left out: 100 MB for
+  // program_logs, never for the others.
+  std::optional<std::uint64_t> log_max_size = {};
+  std::uint32_t log_keep = 5;
   std::string control = {};                // control socket path; empty: a default per user (see docs)
   std::vector<std::string> trusted = {};   // addresses or CIDR ranges whose Forwarded / X-Forwarded-* are believed
   std::string server_name = {};            // SERVER_NAME when a request has no host; empty: the machine's name

@@ -23,6 +23,8 @@ access_format = "json"
 log = "/var/log/f.log"
 log_level = "warning"
 program_logs = "./log/"
+log_max_size = "10MB"
+log_keep = 3
 control = "run/f.sock"
 trusted = ["10.0.0.0/8", "::1", "unix:"]
 server_name = "example.org"
@@ -145,6 +147,8 @@ xsendfile_root = "/srv/files"
   EXPECT_EQ(server.log, "/var/log/f.log");
   EXPECT_EQ(server.log_level, "warning");
   EXPECT_EQ(server.program_logs, "/etc/f/log");
+  EXPECT_EQ(server.log_max_size, 10u << 20);
+  EXPECT_EQ(server.log_keep, 3u);
   EXPECT_EQ(server.control, "/etc/f/run/f.sock");
   EXPECT_THAT(server.trusted, ElementsAre("10.0.0.0/8", "::1", "unix:"));
   EXPECT_EQ(server.server_name, "example.org");

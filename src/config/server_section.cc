@@ -12,6 +12,8 @@ namespace {
 
 constexpr std::uint32_t kMostThreads = 1024;
 constexpr std::uint32_t kMostSpawners = 256;
+constexpr std::uint64_t kLeastLogSize = 64 * 1024;
+constexpr std::uint32_t kMostLogsKept = 1000;
 constexpr std::uint64_t kMostHead = 16 * 1024 * 1024;
 
 const Node& empty_table() {
@@ -200,6 +202,21 @@ void read_open_file_cache(TableReader& reader, OpenFileCache& cache) {
   reader.duration("valid", cache.valid, kNoTime);
 }
 
+void read_log_rotation(TableReader& reader, const Node& table, Server& server, Context& context) {
+  if (const Entry* given = table.find("log_max_size")) {
+    std::uint64_t size = 0;
+    reader.size("log_max_size", size);
+    if (size != 0 && size < kLeastLogSize)
+      context.faults.error(given->value.at,
+                           "'log_max_size' in [server] is less than 64KB, which a busy log has at once",
+                           "write a size such as \"100MB\", or 0 for no limit");
+    server.log_max_size = size;
+  } else {
+    reader.take("log_max_size", "size");
+  }
+  reader.number("log_keep", server.log_keep, {1, kMostLogsKept});
+}
+
 template <class Settings>
 void read_part(TableReader& parent, std::string_view key, Settings& settings, void (*read)(TableReader&, Settings&),
                std::vector<SectionKeys>* describe) {
@@ -230,6 +247,7 @@ void read_server(const Node& table, Server& server, Context& context, std::vecto
   reader.choice("log_level", server.log_level,
                 Choices<std::string>{{"debug", "debug"}, {"info", "info"}, {"warning", "warning"}, {"error", "error"}});
   reader.path("program_logs", server.program_logs);
+  read_log_rotation(reader, table, server, context);
   reader.path("control", server.control);
   reader.texts("trusted", server.trusted, check_address_range);
   reader.text("server_name", server.server_name, check_host);

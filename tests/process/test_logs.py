@@ -9,6 +9,7 @@ import time
 import pytest
 
 from harness import processes
+from harness import server as server_module
 
 
 def test_combined_lines(site):
@@ -61,6 +62,89 @@ def test_reopen_after_renaming(site):
     assert not [target for target in map(str, processes.descriptors(server.server_pid)) if "access.log.1" in target]
     assert server.get("/hello.txt").status == 200
     server.settled = server._descriptors()
+
+
+def ask(connection, target):
+    connection.request("GET", target)
+    return connection.read_response()
+
+
+def numbered(log, name):
+    """NAME, NAME.1, NAME.2 ..."""
+    paths = [log / name]
+    while (log / f"{name}.{len(paths)}").exists():
+        paths.append(log / f"{name}.{len(paths)}")
+    return paths
+
+
+def test_rotation_by_size_loses_no_line(site):
+    server = site('program_logs = "log"\nlog_max_size = "64KB"\nlog_keep = 20')
+    server.folder.shell("cgi-bin/says", "echo \"said $QUERY_STRING\" >&2", r"printf 'Content-Type: text/plain\n\nok\n'")
+    log = server.folder / "log"
+    filler = "x" * 900
+    sent = 0
+
+    def send(path, enough):
+        nonlocal sent
+        with server.connect(timeout=60) as connection:
+            stop = time.monotonic() + 60
+            while not enough() and time.monotonic() < stop:
+                for _ in range(100):
+                    sent += 1
+                    assert ask(connection, f"{path}?n{sent}-{filler}").status == 200
+                time.sleep(0.1)         # for the disk's turn
+        return sent
+
+    first = send("/hello.txt", lambda: len(numbered(log, "access.log")) >= 4)
+    send("/cgi-bin/says", lambda: len(numbered(log, "scripts.log")) >= 2)
+    for name, numbers in (("access.log", range(1, sent + 1)), ("scripts.log", range(first + 1, sent + 1))):
+        processes.wait_for(lambda: f"n{sent}-" in "".join(path.read_text() for path in numbered(log, name)), 5, f"the last line in {name}")
+        text = "".join(path.read_text() for path in reversed(numbered(log, name)))
+        found = [int(number) for number in re.findall(r"(?:\?|said )n(\d+)-", text)]
+        assert found == list(numbers), f"every line once, in order, in {name}"
+    assert not list(log.glob("*.new"))
+    assert "log_max_size" not in server.log_text()
+
+
+def test_rotation_keeps_as_many_as_it_says_and_is_followed(site):
+    server = site('log_max_size = "64KB"\nlog_keep = 2')
+    log = server.folder / "log"
+    follow = subprocess.Popen([server_module.FIVEFOLD, "logs", "--access", "-f", "-n", "0", "--control", str(server.folder / "run/fivefold.sock")],
+                              stdout=subprocess.PIPE, text=True)
+    try:
+        names, inode = set(), None
+        stop = time.monotonic() + 60
+        changes = 0
+        while changes < 5 and time.monotonic() < stop:
+            with server.connect(timeout=60) as connection:
+                for _ in range(80):
+                    assert ask(connection, "/hello.txt?" + "y" * 900).status == 200
+            names |= {path.name for path in log.glob("access.log*")}
+            now = (log / "access.log").stat().st_ino
+            changes += now != inode
+            inode = now
+            time.sleep(0.1)
+        assert changes == 5 and names <= {"access.log", "access.log.1", "access.log.2", "access.log.new"} and "access.log.2" in names
+        server.get("/hello.txt?the-last-one")
+        assert any("the-last-one" in line for line in follow.stdout)
+    finally:
+        follow.terminate()
+        follow.wait(10)
+        follow.stdout.close()
+
+
+def test_rotation_that_cannot_be_done_is_told_once(site):
+    server = site('log_max_size = "64KB"')
+    log = server.folder / "log"
+    (log / "access.log.new").mkdir()         # nobody can make a file of that name, root neither
+    with server.connect(timeout=60) as connection:
+        for number in range(200):
+            assert ask(connection, f"/hello.txt?{number}-" + "z" * 900).status == 200
+    server.wait_log("access.log has reached its log_max_size, but no new one can be begun beside it: ")
+    server.get("/hello.txt?still-here")
+    server.wait_access("still-here")
+    assert (log / "access.log").stat().st_size > 128 * 1024 and not (log / "access.log.1").exists()
+    assert server.log_text().count("has reached its log_max_size") == 1
 
 
 def test_no_access_log(site):

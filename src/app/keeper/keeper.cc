@@ -137,7 +137,10 @@ bool Keeper::open_control() {
 int Keeper::timeout() const {
   auto next = restart_at_;
   for (const auto& server : servers_) next = std::min(next, server->kill_at);
-  if (change_) next = std::min(next, change_->due);
+  if (change_)
+    next = std::min(next, change_->due);
+  else
+    next = std::min(next, rotation_.due(setup_->config));
   if (next == Clock::time_point::max()) return -1;
   const auto left = std::chrono::ceil<std::chrono::milliseconds>(next - Clock::now()).count();
   return static_cast<int>(std::clamp<std::int64_t>(left, 0, 60'000));
@@ -182,6 +185,7 @@ void Keeper::turn() {
     restart_at_ = Clock::time_point::max();
     if (!stopping_ && !current() && !start_server(setup_)) start_after_delay();
   }
+  if (!change_ && rotation_.due(setup_->config) <= now) rotate_logs(now);
   if (change_ && change_->due <= now) {
     const pid_t hung = change_->server;
     abandon("the server process did not answer in time; it is killed and started again.");

@@ -157,6 +157,12 @@ void Keeper::reopen_logs(Asker asker) {
   reply(asker, true, "The logs were opened again.");
 }
 
+// Not while a change is under way: what it has opened already would be left with the renamed files.
+void Keeper::rotate_logs(Clock::time_point now) {
+  if (rotation_.look(setup_->config, setup_->logs, now, [this](const std::string& text) { log_.warn(text); }))
+    reopen_logs({});
+}
+
 void Keeper::drain(ServerProcess& server, bool keep_idle) {
   const auto deadline = setup_->config.server.timeouts.drain;
   server.state = ServerProcess::State::draining;

@@ -13,6 +13,7 @@
 
 #include "app/keeper/helpers.h"
 #include "app/keeper/keeper.h"
+#include "app/keeper/log_rotation.h"
 #include "app/keeper/setup.h"
 #include "app/parcel.h"
 
@@ -83,6 +84,7 @@ class Keeper {
   void abandon(const std::string& why);
   void reply(const Asker& asker, bool ok, const std::string& text);
   void reopen_logs(Asker asker);
+  void rotate_logs(Clock::time_point now);
 
   void stop();
   void stop_at_once();
@@ -97,6 +99,7 @@ class Keeper {
   Helpers helpers_;
   IdentityTable identities_;
   RuntimeFolder runtime_;
+  LogRotation rotation_;
   ActivatedSockets activated_;
   std::shared_ptr<Setup> setup_;
   std::shared_ptr<BoundSocket> control_;
