@@ -21,7 +21,15 @@ class Environment {
     std::string name;
     std::string value;
   };
+  // A variable of base_ or of the request before, and its value in %ENV, of which one reference is held here.
+  struct Slot {
+    std::string name;
+    SV* value;
+  };
+  bool refill(HV* env, const worker::Request& request);
+
   std::vector<Variable> base_;
+  std::vector<Slot> slots_;
   char** original_ = nullptr;        // `environ` as it is without a script
   std::vector<char*> original_all_;  // and what it points to
 };

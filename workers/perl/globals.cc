@@ -89,30 +89,31 @@ void set_format(GV* gv, CV* form) {
 }  // namespace
 
 void Globals::start() {
+  loaded_ = get_hv("INC", GV_ADD);
+  folders_ = get_av("INC", GV_ADD);
+  list_separator_ = gv_fetchpvs("\"", GV_ADD, SVt_PV);
+  key_separator_ = gv_fetchpvs(";", GV_ADD, SVt_PV);
+  name_gv_ = gv_fetchpvs("0", GV_ADD, SVt_PV);
   name_ = newSVpvs("");
-  GV* gv = gv_fetchpvs("0", GV_ADD, SVt_PV);
-  SvREFCNT_dec(GvSV(gv));
-  GvSV(gv) = SvREFCNT_inc(name_);
+  set_name("");
   format_ = gv_fetchpvs("STDOUT", GV_ADD, SVt_PVIO);
   format_top_ = gv_fetchpvs("STDOUT_TOP", GV_ADD, SVt_PVFM);
-  AV* inc = get_av("INC", GV_ADD);
-  for (SSize_t i = 0; i < static_cast<SSize_t>(av_count(inc)); ++i) inc_.emplace_back(bytes_of(*av_fetch(inc, i, 1)));
-  libraries_ = HvUSEDKEYS(get_hv("INC", GV_ADD));
+  for (SSize_t i = 0; i < static_cast<SSize_t>(av_count(folders_)); ++i)
+    inc_.emplace_back(bytes_of(*av_fetch(folders_, i, 1)));
+  libraries_ = HvUSEDKEYS(loaded_);
   CV* filter = newXS("Fivefold::warn_while_compiling", warn_while_compiling, __FILE__);
   filter_ = newRV_inc(reinterpret_cast<SV*>(filter));
 }
 
 void Globals::set_inc(const std::vector<std::string>& folders) {
-  AV* inc = get_av("INC", GV_ADD);
-  av_clear(inc);
-  for (const std::string& folder : folders) av_push(inc, newSVpvn(folder.data(), folder.size()));
+  av_clear(folders_);
+  for (const std::string& folder : folders) av_push(folders_, newSVpvn(folder.data(), folder.size()));
 }
 
 void Globals::set_name(const std::string& path) {
-  GV* gv = gv_fetchpvs("0", GV_ADD, SVt_PV);
-  if (GvSV(gv) != name_) {
-    SvREFCNT_dec(GvSV(gv));
-    GvSV(gv) = SvREFCNT_inc(name_);
+  if (GvSV(name_gv_) != name_) {
+    SvREFCNT_dec(GvSV(name_gv_));
+    GvSV(name_gv_) = SvREFCNT_inc(name_);
   }
   sv_setpvn(name_, path.data(), path.size());
 }
@@ -139,29 +140,27 @@ void Globals::end_compilation(ScriptGlobals& script) {
   keep(reinterpret_cast<SV**>(&script.format), reinterpret_cast<SV*>(GvFORM(format_)));
   keep(reinterpret_cast<SV**>(&script.format_top), reinterpret_cast<SV*>(GvFORM(format_top_)));
   script.inc.clear();
-  AV* inc = get_av("INC", GV_ADD);
-  for (SSize_t i = 0; i < static_cast<SSize_t>(av_count(inc)); ++i)
-    script.inc.emplace_back(bytes_of(*av_fetch(inc, i, 1)));
+  for (SSize_t i = 0; i < static_cast<SSize_t>(av_count(folders_)); ++i)
+    script.inc.emplace_back(bytes_of(*av_fetch(folders_, i, 1)));
   take_libraries(script);
 }
 
 // A file without a package of its own defines its subroutines in the script that requires it: another script must get
 // its own, as it would in a process of its own.
 void Globals::take_libraries(ScriptGlobals& script) {
-  HV* loaded = get_hv("INC", GV_ADD);
-  if (HvUSEDKEYS(loaded) == libraries_) return;
+  if (HvUSEDKEYS(loaded_) == libraries_) return;
   std::vector<std::string> found;
-  hv_iterinit(loaded);
-  while (HE* entry = hv_iternext(loaded)) {
+  hv_iterinit(loaded_);
+  while (HE* entry = hv_iternext(loaded_)) {
     STRLEN size = 0;
     const char* name = HePV(entry, size);
     if (!std::string_view(name, size).ends_with(".pm")) found.emplace_back(name, size);
   }
   for (const std::string& name : found) {
-    SV* value = hv_delete(loaded, name.data(), static_cast<I32>(name.size()), 0);
+    SV* value = hv_delete(loaded_, name.data(), static_cast<I32>(name.size()), 0);
     if (value != nullptr) script.own_libraries.emplace_back(name, SvREFCNT_inc(value));
   }
-  libraries_ = HvUSEDKEYS(loaded);
+  libraries_ = HvUSEDKEYS(loaded_);
 }
 
 void Globals::begin(const std::string& path, ScriptGlobals& script) {
@@ -174,9 +173,8 @@ void Globals::begin(const std::string& path, ScriptGlobals& script) {
   set_fatals_to_browser(script.fatals_to_browser);
   PL_dowarn = script.warnings ? PL_dowarn | G_WARN_ON : static_cast<U8>(PL_dowarn & ~G_WARN_ON);
   if (!script.own_libraries.empty()) {
-    HV* loaded = get_hv("INC", GV_ADD);
     for (const auto& [name, value] : script.own_libraries)
-      (void)hv_store(loaded, name.data(), static_cast<I32>(name.size()), SvREFCNT_inc(value), 0);
+      (void)hv_store(loaded_, name.data(), static_cast<I32>(name.size()), SvREFCNT_inc(value), 0);
   }
   if (last_ == &script) return;
   last_ = &script;
@@ -195,16 +193,16 @@ void Globals::end(ScriptGlobals& script) {
     sv_setpvs_mg(get_sv("/", GV_ADD), "\n");
   if (PL_ors_sv != nullptr) sv_setsv_mg(get_sv("\\", GV_ADD), &PL_sv_undef);
   if (GvSV(PL_ofsgv) != nullptr && SvOK(GvSV(PL_ofsgv))) sv_setsv_mg(GvSV(PL_ofsgv), &PL_sv_undef);
-  if (SV* list = get_sv("\"", GV_ADD); !SvPOK(list) || bytes_of(list) != " ") sv_setpvs_mg(list, " ");
-  if (SV* keys = get_sv(";", GV_ADD); !SvPOK(keys) || bytes_of(keys) != "\034") sv_setpvs_mg(keys, "\034");
+  if (SV* list = GvSVn(list_separator_); !SvPOK(list) || bytes_of(list) != " ") sv_setpvs_mg(list, " ");
+  if (SV* keys = GvSVn(key_separator_); !SvPOK(keys) || bytes_of(keys) != "\034") sv_setpvs_mg(keys, "\034");
   if (SvOK(ERRSV)) CLEAR_ERRSV();
   reset_signals();
   forget_query();
   for (const auto& [name, value] : script.own_libraries)
-    (void)hv_delete(get_hv("INC", GV_ADD), name.data(), static_cast<I32>(name.size()), G_DISCARD);
+    (void)hv_delete(loaded_, name.data(), static_cast<I32>(name.size()), G_DISCARD);
   take_libraries(script);
   // push @INC in the body of a script would make it longer with each request.
-  if (av_count(get_av("INC", GV_ADD)) != script.inc.size()) set_inc(script.inc);
+  if (av_count(folders_) != script.inc.size()) set_inc(script.inc);
 }
 
 }  // namespace fivefold::perl

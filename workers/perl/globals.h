@@ -33,6 +33,11 @@ class Globals {
   void set_name(const std::string& path);
   void take_libraries(ScriptGlobals& script);
 
+  HV* loaded_ = nullptr;          // %INC
+  AV* folders_ = nullptr;         // @INC
+  GV* list_separator_ = nullptr;  // $"
+  GV* key_separator_ = nullptr;   // $;
+  GV* name_gv_ = nullptr;
   SV* name_ = nullptr;    // $0, without the magic that renames the process
   SV* filter_ = nullptr;  // of warnings, while a script is compiled
   GV* format_ = nullptr;

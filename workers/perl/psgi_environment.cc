@@ -156,7 +156,7 @@ HV* PsgiEnvironment::build(worker::Request& request) {
     if (one.name == "HTTPS") secure = value == "on" || value == "1";
     if (one.name == "SCRIPT_NAME") {
       have_script = true;
-      if (value == "/") value = {};
+      if (value == "/") value = "";
     }
     have_path = have_path || one.name == "PATH_INFO";
     have_query = have_query || one.name == "QUERY_STRING";

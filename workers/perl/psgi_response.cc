@@ -19,6 +19,15 @@ bool has_getline(SV* value) {
   return gv_fetchmethod_autoload(SvSTASH(SvRV(value)), "getline", FALSE) != nullptr;
 }
 
+bool is_plain_list(SV* value) { return is_list(value) && !sv_isobject(value); }
+
+// A copy that is bytes; dies when there are characters that are none.
+SV* check_bytes(SV* value) {
+  SV* bytes = sv_mortalcopy(value);
+  if (!sv_utf8_downgrade(bytes, TRUE)) Perl_croak(aTHX_ "Wide character in the body of the response: encode it");
+  return bytes;
+}
+
 bool is_token(std::string_view name) {
   for (char c : name) {
     if (!isALNUMC(c) && strchr("!#$%&'*+-.^_`|~", c) == nullptr) return false;
@@ -84,6 +93,7 @@ SV* PsgiResponse::answer(SV* response, bool may_write) {
   if (count != 3 && !(may_write && count == 2))
     Perl_croak(aTHX_ "The application returned a list of %d elements instead of [status, headers, body]",
                static_cast<int>(count));
+  if (count == 3) check_body(element(parts, 2));
   make_head(element(parts, 0), element(parts, 1));
   responded_ = true;
   request_->head(head_);
@@ -128,25 +138,33 @@ void PsgiResponse::make_head(SV* status, SV* headers) {
   }
 }
 
+// What can be known of a body before the head leaves.
+void PsgiResponse::check_body(SV* body) {
+  if (!is_plain_list(body)) {
+    if (!has_getline(body) && !is_list(body))
+      Perl_croak(aTHX_ "The application's body is neither a list nor a handle with getline and close");
+    return;
+  }
+  AV* pieces = reinterpret_cast<AV*>(SvRV(body));
+  const SSize_t count = static_cast<SSize_t>(av_count(pieces));
+  for (SSize_t i = 0; i < count; ++i) {
+    SV** piece = av_fetch(pieces, i, 0);
+    if (piece != nullptr && SvUTF8(*piece)) check_bytes(*piece);
+  }
+}
+
 void PsgiResponse::send_body(SV* body) {
-  if (is_list(body) && !sv_isobject(body)) {
-    send_list(reinterpret_cast<AV*>(SvRV(body)));
-  } else if (has_getline(body)) {
-    send_handle(body);
-  } else if (is_list(body)) {
+  if (is_plain_list(body) || !has_getline(body)) {
     send_list(reinterpret_cast<AV*>(SvRV(body)));
   } else {
-    Perl_croak(aTHX_ "The application's body is neither a list nor a handle with getline and close");
+    send_handle(body);
   }
 }
 
 void PsgiResponse::send(SV* piece) {
   SvGETMAGIC(piece);
   if (!SvOK(piece)) return;
-  if (SvUTF8(piece)) {
-    piece = sv_mortalcopy(piece);
-    if (!sv_utf8_downgrade(piece, TRUE)) Perl_croak(aTHX_ "Wide character in the body of the response: encode it");
-  }
+  if (SvUTF8(piece)) piece = check_bytes(piece);
   const std::string_view bytes = bytes_of(piece);
   if (!bodiless_) request_->write(bytes);
 }
@@ -184,8 +202,8 @@ bool PsgiResponse::send_file(SV* handle) {
 void PsgiResponse::send_handle(SV* handle) {
   if (!send_file(handle) && !bodiless_) {
     ENTER;
-    SAVEGENERICSV(PL_rs);
-    PL_rs = newRV_noinc(newSViv(kPiece));
+    SV* separator = save_scalar(gv_fetchpvs("/", GV_ADD, SVt_PV));  // local $/ = \65536
+    sv_setsv_mg(separator, sv_2mortal(newRV_noinc(newSViv(kPiece))));
     bool more = true;
     while (more) {
       dSP;

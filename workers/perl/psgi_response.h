@@ -30,6 +30,7 @@ class PsgiResponse {
   // Each dies when it is given something else than it should.
   SV* answer(SV* response, bool may_write);
   void make_head(SV* status, SV* headers);
+  void check_body(SV* body);
   void send_body(SV* body);
   void send_list(AV* pieces);
   void send_handle(SV* handle);

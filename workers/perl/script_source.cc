@@ -1,6 +1,8 @@
 #include "script_source.h"
 
+#include <algorithm>
 #include <cctype>
+#include <iterator>
 
 namespace fivefold::perl {
 
@@ -31,10 +33,18 @@ void take_switches(std::string_view line, ScriptSource& source) {
   }
 }
 
+// Those belong to every package.
+bool is_global(std::string_view text) {
+  std::size_t size = 0;
+  while (size < text.size() && is_word(text[size])) ++size;
+  static constexpr std::string_view kGlobals[] = {"STDIN", "STDOUT", "STDERR", "ARGV", "ARGVOUT", "ENV", "INC", "SIG"};
+  return std::ranges::find(kGlobals, text.substr(0, size)) != std::end(kGlobals);
+}
+
 // "main::x", "$::x", "&::f"
 bool names_main(std::string_view line) {
   for (std::size_t at = line.find("::"); at != std::string_view::npos; at = line.find("::", at + 2)) {
-    if (at + 2 >= line.size() || !is_word(line[at + 2])) continue;
+    if (at + 2 >= line.size() || !is_word(line[at + 2]) || is_global(line.substr(at + 2))) continue;
     if (at > 0 && std::string_view("$@%&*").find(line[at - 1]) != std::string_view::npos) return true;
     if (at >= 4 && line.substr(at - 4, 4) == "main" && (at == 4 || (!is_word(line[at - 5]) && line[at - 5] != ':')))
       return true;
