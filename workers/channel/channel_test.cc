@@ -1,14 +1,17 @@
 #include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <chrono>
 #include <cstring>
 #include <string>
 #include <thread>
 
 #include "channel/channels.h"
+#include "channel/deadline.h"
 #include "channel/settings.h"
 
 namespace fivefold::worker {
@@ -286,6 +289,40 @@ TEST(Channel, SeveralChannelsTakeTurns) {
   channels.complete({});
   one.hang_up();
   EXPECT_EQ(nullptr, channels.next());
+}
+
+int expired = 0;
+
+TEST(Deadline, ComesOnceAndOnlyForTheRequestItWasSetFor) {
+  Deadline deadline;
+  ASSERT_TRUE(deadline.start([] { ++expired; }));
+  const auto wait = [](int ms) {
+    const auto end = std::chrono::steady_clock::now() + std::chrono::milliseconds(ms);
+    while (std::chrono::steady_clock::now() < end) poll(nullptr, 0, 1);
+  };
+  deadline.set(20);
+  deadline.clear();
+  deadline.set(150);  // the next request: nothing of the one before may come, as it would end its sleep
+  EXPECT_EQ(0, usleep(60'000));
+  EXPECT_EQ(0, expired);
+  wait(200);
+  EXPECT_EQ(1, expired);
+  deadline.set(20);
+  deadline.clear();
+  wait(60);
+  EXPECT_EQ(1, expired);
+}
+
+TEST(Deadline, EndsAWaitForABody) {
+  Server server;
+  Channels channels({{server.worker}});
+  server.send(request(1, kVariables, {}, 0));
+  Request* asked = channels.next();
+  Deadline deadline;
+  ASSERT_TRUE(deadline.start([] { ++expired; }));
+  deadline.set(30);
+  char body[10];
+  EXPECT_EQ(Request::kInterrupted, asked->read_body(body, sizeof body, true));
 }
 
 class Nonsense : public testing::TestWithParam<std::string> {};

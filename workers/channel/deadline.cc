@@ -9,51 +9,36 @@ namespace fivefold::worker {
 
 namespace {
 
-constexpr std::uint64_t kNever = ~std::uint64_t{0};
-constexpr std::uint64_t kMillisecond = 1'000'000;
-
-// One signal handler, one timer. The handler may run between any two of these writes, so the deadline is written last.
+// One signal handler, one timer.
 timer_t timer;
 bool have_timer = false;
+bool armed = false;  // the timer was set and not stopped; it may have fired since
 void (*on_expiry)() = nullptr;
-std::uint64_t repeat = 0;
-volatile std::uint64_t deadline = kNever;  // nanoseconds of the monotonic clock
-volatile std::uint64_t alarm_at = kNever;  // when the timer will fire
+std::uint32_t repeat = 0;
+volatile sig_atomic_t wanted = 0;
+volatile sig_atomic_t fired = 0;
 
-std::uint64_t now() {
-  timespec time{};
-  clock_gettime(CLOCK_MONOTONIC, &time);
-  return static_cast<std::uint64_t>(time.tv_sec) * 1'000'000'000 + static_cast<std::uint64_t>(time.tv_nsec);
-}
-
-void set_alarm(std::uint64_t at) {
-  itimerspec when{};
-  when.it_value.tv_sec = static_cast<time_t>(at / 1'000'000'000);
-  when.it_value.tv_nsec = static_cast<long>(at % 1'000'000'000);
-  alarm_at = at;
-  timer_settime(timer, TIMER_ABSTIME, &when, nullptr);
+void set_alarm(std::uint32_t after_ms) {
+  const auto time = [](std::uint32_t ms) {
+    return timespec{static_cast<time_t>(ms / 1000), static_cast<long>(ms % 1000) * 1'000'000};
+  };
+  const itimerspec when{time(after_ms == 0 ? 0 : repeat), time(after_ms)};
+  timer_settime(timer, 0, &when, nullptr);
+  armed = after_ms != 0;
 }
 
 void on_signal(int) {
-  alarm_at = kNever;
-  if (deadline == kNever) return;
-  const std::uint64_t time = now();
-  if (time < deadline) {
-    set_alarm(deadline);
-    return;
-  }
-  deadline = repeat > 0 ? time + repeat : kNever;
-  if (repeat > 0) set_alarm(deadline);
-  on_expiry();
+  fired = 1;
+  if (wanted != 0) on_expiry();
 }
 
 }  // namespace
 
 bool Deadline::start(void (*expired)(), std::uint32_t repeat_ms) {
   on_expiry = expired;
-  repeat = repeat_ms * kMillisecond;
-  deadline = kNever;
-  alarm_at = kNever;
+  repeat = repeat_ms;
+  wanted = 0;
+  armed = false;
   const int number = SIGRTMIN + 4;
   struct sigaction action{};
   action.sa_handler = &on_signal;
@@ -68,14 +53,16 @@ bool Deadline::start(void (*expired)(), std::uint32_t repeat_ms) {
 }
 
 void Deadline::set(std::uint32_t after_ms) {
-  if (!have_timer) return;
-  if (after_ms == 0) {
-    deadline = kNever;
-    return;
-  }
-  const std::uint64_t at = now() + after_ms * kMillisecond;
-  deadline = at;
-  if (alarm_at > at) set_alarm(at);
+  if (!have_timer || (after_ms == 0 && !armed)) return;
+  wanted = after_ms != 0;
+  fired = 0;
+  set_alarm(after_ms);
+}
+
+void Deadline::clear() {
+  wanted = 0;
+  if (fired != 0 && repeat > 0) set_alarm(0);
+  fired = 0;
 }
 
 }  // namespace fivefold::worker

@@ -5,6 +5,7 @@
 #include <cstring>
 #include <ctime>
 
+#include "php/renewal.h"
 #include "php/sapi.h"
 
 namespace fivefold::worker::php {
@@ -65,6 +66,7 @@ void execute(const char* script) {
   zend_end_try();
   // The script's time is over; what follows is bounded by the server.
   deadline.clear();
+  end_interrupted();
   php_request_shutdown(nullptr);
 }
 

@@ -92,6 +92,19 @@ void restore_settings() {
   }
 }
 
+// The shutdown functions that were registered before the first request wait for the script's end, those of a request
+// for its own.
+HashTable* functions_of_script = nullptr;
+bool renewed = false;  // a request is under way
+
+void end_shutdown_functions() {
+  zend_try { php_call_shutdown_functions(); }
+  zend_end_try();
+  php_free_shutdown_functions();
+  BG(user_shutdown_function_names) = functions_of_script;
+  functions_of_script = nullptr;
+}
+
 // The body's stream belongs to the request, and only the end of the script would close it. A script that has kept
 // php://input open still reads from it: then it stays.
 void close_body() {
@@ -151,7 +164,33 @@ void forget_settings() {
   keeping = false;
 }
 
+void end_interrupted() {
+  if (!renewed) return;
+  renewed = false;
+  HashTable* of_script = functions_of_script;
+  functions_of_script = nullptr;
+  if (of_script == nullptr) return;
+  if (BG(user_shutdown_function_names) == nullptr) {
+    BG(user_shutdown_function_names) = of_script;
+    return;
+  }
+  // The entries move, with all that they own.
+  zval* one = nullptr;
+  ZEND_HASH_FOREACH_VAL(of_script, one) {
+    auto* entry = static_cast<php_shutdown_function_entry*>(Z_PTR_P(one));
+    append_user_shutdown_function(entry);
+    efree(entry);
+  }
+  ZEND_HASH_FOREACH_END();
+  of_script->pDestructor = nullptr;
+  zend_hash_destroy(of_script);
+  FREE_HASHTABLE(of_script);
+}
+
 bool begin_renewed() {
+  functions_of_script = BG(user_shutdown_function_names);
+  BG(user_shutdown_function_names) = nullptr;
+  renewed = true;
   php_output_activate();
   PG(header_is_being_sent) = 0;
   PG(connection_status) = PHP_CONNECTION_NORMAL;
@@ -183,6 +222,8 @@ bool begin_renewed() {
 }
 
 void end_renewed() {
+  if (renewed) end_shutdown_functions();
+  renewed = false;
   zend_try { php_output_end_all(); }
   zend_end_try();
   zend_unset_timeout();

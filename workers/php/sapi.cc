@@ -1,5 +1,6 @@
 #include "php/sapi.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <cstdlib>
@@ -107,6 +108,13 @@ void append_line(std::string& head, const char* line, size_t length) {
   if (std::memchr(line, ':', length) != nullptr) head.append(line, length).append("\r\n");
 }
 
+constexpr std::string_view kStatus = "Status:";
+
+bool is_status(const sapi_header_struct& header) {
+  return header.header_len > kStatus.size() &&
+         zend_binary_strncasecmp(header.header, header.header_len, kStatus.data(), kStatus.size(), kStatus.size()) == 0;
+}
+
 // "Status: 404 Not Found": the phrase of a line "HTTP/1.1 404 Not Found", where that line is about this status.
 void append_status(std::string& head, int code, const char* line) {
   head.append("Status: ").append(std::to_string(code));
@@ -121,13 +129,23 @@ void append_status(std::string& head, int code, const char* line) {
 int send_headers(sapi_headers_struct* headers) {
   if (turn.request == nullptr) return SAPI_HEADER_SENT_SUCCESSFULLY;
   if (SG(request_info).no_headers) return SAPI_HEADER_SENT_SUCCESSFULLY;
-  const int code = headers->http_response_code == 0 ? 200 : headers->http_response_code;
-  turn.head.clear();
-  append_status(turn.head, code, headers->http_status_line);
+  int code = headers->http_response_code == 0 ? 200 : headers->http_response_code;
+  const char* line = headers->http_status_line;
   zend_llist_position position;
+  // Scripts that were written for CGI say "Status: 404 Not Found".
+  for (auto* header = static_cast<sapi_header_struct*>(zend_llist_get_first_ex(&headers->headers, &position));
+       header != nullptr && code == 200;
+       header = static_cast<sapi_header_struct*>(zend_llist_get_next_ex(&headers->headers, &position))) {
+    if (!is_status(*header)) continue;
+    line = header->header;
+    code = std::clamp(std::atoi(header->header + kStatus.size()), 0, 999);
+    if (code < 200) code = 200;
+  }
+  turn.head.clear();
+  append_status(turn.head, code, line);
   auto* header = static_cast<sapi_header_struct*>(zend_llist_get_first_ex(&headers->headers, &position));
   while (header != nullptr) {
-    append_line(turn.head, header->header, header->header_len);
+    if (!is_status(*header)) append_line(turn.head, header->header, header->header_len);
     header = static_cast<sapi_header_struct*>(zend_llist_get_next_ex(&headers->headers, &position));
   }
   return SAPI_HEADER_SENT_SUCCESSFULLY;

@@ -115,6 +115,18 @@ def test_shutdown_functions_of_the_script_run_at_its_end(program):
     assert "the script ends" in zygote.printed()
 
 
+@pytest.mark.parametrize("ending", ["", "exit;", "nonsense();"])
+def test_shutdown_functions_of_a_request_run_at_its_end(program, ending):
+    zygote = program("""<?php register_shutdown_function(fn() => error_log('script'));
+        while (fivefold_handle_request(function () { register_shutdown_function(function () { error_log('request ' . $_GET['i']); echo 'late'; }); echo 'early '; %s }));""" % ending)
+    worker = zygote.fork()
+    for number in range(3):
+        answer = ask(zygote, worker, f"/?i={number}")
+        assert answer.body == b"early late"
+        lines = [line for severity, line in answer.logs if severity == 5]
+        assert lines == [f"request {number}"] + (["script"] if ending == "exit;" else [])
+
+
 def test_a_session_handler_of_the_script_stays(program):
     zygote = program("""<?php
         class Memory implements SessionHandlerInterface {

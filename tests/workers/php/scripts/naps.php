@@ -1,0 +1,4 @@
+<?php
+$begun = microtime(true);
+usleep(400000);
+echo microtime(true) - $begun;
