@@ -12,7 +12,9 @@ const std::shared_ptr<Instance>* PoolState::choose(const LeaseWish& wish) {
   const std::shared_ptr<Instance>* best = nullptr;
   const std::shared_ptr<Instance>* wished = nullptr;
   const std::shared_ptr<Instance>* avoided = nullptr;
-  // The least busy; of equals the lowest id, or the one used last, so that the others can idle out.
+  // The least busy; of equals the lowest id, or the one used last, so that the others can idle out. Where all rest, the
+  // one whose failure is the longest ago: the most likely to be well again, and a request that fails there sends the
+  // next one elsewhere.
   const auto better = [recent = settings.most_recent](const Instance& one, const Instance& other) {
     if (one.state == InstanceState::ejected) return one.failed_at < other.failed_at;
     if (recent && one.active == other.active) return one.idle_since > other.idle_since;

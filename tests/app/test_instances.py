@@ -1,6 +1,8 @@
 """How an application's instances come, serve, are replaced and go."""
 import json
 import os
+import re
+import shutil
 import signal
 import threading
 import time
@@ -8,6 +10,7 @@ import time
 import pytest
 from app_harness import PROGRAM, ROUTES, wait_noted
 
+import harness.server
 from harness import processes
 from harness.wire import Closed, Truncated
 
@@ -262,16 +265,34 @@ def test_a_switched_release_is_followed(application):
     application.folder.write("www/hello.txt", "hello\n")
     link = application.folder / "api"
     link.symlink_to("releases/1")
-    site = application.serve(application.config())
+    site = application.serve(application.config("instances = 2"))
     application.site = site
     site.settled = {}
-    application.wait_ready()
+    application.wait_ready(2)
     assert site.get("/app/version").text == "1"
     asking = Asking(site, "/app/version")
     (application.folder / "new").symlink_to("releases/2")
     os.rename(application.folder / "new", link)
-    processes.wait_for(lambda: site.get("/app/version").text == "2", 15, "the new release")
+    site.wait_log(r"api: 2 instances replaced: ", timeout=15)
     asking.finish()
+    assert site.get("/app/version").text == "2"
+    # One by one: the first new one is ready before the second is started.
+    order = [re.search(r"instance (\d+)(?: \(pid \d+\))? (starting|ready|draining)", line).group(1, 2)
+             for line in application.log_lines(r"api: instance \d+ .*(starting|ready after|draining)")]
+    assert order[-6:] == [("3", "starting"), ("3", "ready"), ("1", "draining"), ("4", "starting"), ("4", "ready"), ("2", "draining")], order
+
+
+@pytest.mark.skipif(not shutil.which("node"), reason="needs Node.js")
+def test_the_server_may_be_installed_in_any_folder(folder, serve, monkeypatch):
+    place = folder.mkdir('a "quoted" \\ folder')
+    shutil.copy(harness.server.FIVEFOLD, place / "fivefold")
+    shutil.copytree(harness.server.REPOSITORY / "workers" / "node", place / "workers" / "node")
+    monkeypatch.setattr(harness.server, "FIVEFOLD", str(place / "fivefold"))
+    folder.write("web/server.js", 'require("http").createServer((request, response) => response.end(process.execArgv.join() + "hello")).listen(80)')
+    site = serve('[[route]]\nrun = "web"\n[program.web]\nmodel = "app"\nroot = "web"\ncommand = ["node", "server.js"]\n'
+                 'env = { NODE_OPTIONS = "--max-old-space-size=100" }\n')
+    response = site.get("/", timeout=20)
+    assert response.status == 200 and response.text == "hello", response
 
 
 @pytest.mark.parametrize("setting", ["max_requests = 20", 'max_age = "1s"', 'max_memory = "100MB"'])
