@@ -38,6 +38,12 @@ Channels::~Channels() {
   if (epoll_ >= 0) close(epoll_);
 }
 
+std::vector<int> Channels::descriptors() const {
+  std::vector<int> all;
+  for (const Wire& wire : wires_) all.push_back(wire.descriptor());
+  return all;
+}
+
 void Channels::in_child() {
   Channels* channels = of_this_process;
   if (channels == nullptr) return;

@@ -2,6 +2,7 @@
 // All channels of a worker: which of them brings the next request.
 #include <list>
 #include <span>
+#include <vector>
 
 #include "channel/request.h"
 
@@ -27,6 +28,9 @@ class Channels {
   // Asked when a signal was handled while next() waits: whether it shall return without a request.
   void when_interrupted(bool (*leave)()) { leave_ = leave; }
   bool interrupted() const { return interrupted_; }
+
+  // Those of the channels, for a language that speaks to them by itself. They stay this object's.
+  std::vector<int> descriptors() const;
 
   // This process is a child that a script has forked: it must not serve, only exit.
   bool forked() const { return forked_; }

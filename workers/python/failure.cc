@@ -2,6 +2,8 @@
 
 #include <sys/syslog.h>
 
+#include <cstring>
+
 #include "time_limit.h"
 
 namespace fivefold::python {
@@ -75,6 +77,7 @@ Failure take_failure() {
   }
   failure.timed_out = TimeLimit::is_exceeded(type.get());
   failure.client_left = PyErr_GivenExceptionMatches(type.get(), client_left) != 0;
+  failure.cancelled = std::strcmp(reinterpret_cast<PyTypeObject*>(type.get())->tp_name, "CancelledError") == 0;
   failure.traceback = formatted(type.get(), value.get(), traceback.get());
 
   failure.summary = reinterpret_cast<PyTypeObject*>(type.get())->tp_name;

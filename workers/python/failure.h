@@ -12,6 +12,7 @@ struct Failure {
   std::string message;       // str(exception)
   std::string traceback;     // as Python prints it; ends with a line feed
   bool client_left = false;  // raised by set_client_left(): nobody's fault
+  bool cancelled = false;    // asyncio.CancelledError
   bool timed_out = false;    // the time limit's own exception
 };
 

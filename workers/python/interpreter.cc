@@ -6,6 +6,7 @@
 #include <cstring>
 #include <fstream>
 
+#include "asgi_loop_source.h"
 #include "channel/zygote.h"
 #include "loader_source.h"
 #include "time_limit.h"
@@ -13,7 +14,7 @@
 namespace fivefold::python {
 namespace {
 
-constexpr std::string_view kSettings[] = {"interface", "wsgi", "path", "venv", "preload"};
+constexpr std::string_view kSettings[] = {"interface", "wsgi", "asgi", "path", "venv", "preload", "loop"};
 constexpr const char* kSystemPython = "/usr/bin/python3";
 
 std::string text_of(PyStatus status) {
@@ -23,6 +24,12 @@ std::string text_of(PyStatus status) {
 std::unexpected<std::string> failed() {
   const Failure failure = take_failure();
   return std::unexpected(failure.traceback + "The application could not be loaded: " + failure.summary);
+}
+
+// A module whose source travels in the executable.
+Ref own_module(const char* name, const char* source) {
+  const Ref code = Ref::take(Py_CompileString(source, name, Py_file_input));
+  return code ? Ref::take(PyImport_ExecCodeModule(name, code.get())) : Ref();
 }
 
 // "3.11" of the version in DIR/pyvenv.cfg; empty when it is not there.
@@ -50,9 +57,10 @@ std::string Python::version() {
 std::expected<void, std::string> Python::start(const worker::Settings& settings) {
   settings_ = &settings;
   preload_ = settings.one("preload", "yes") != "no";
-  if (const auto interface = settings.one("interface", "wsgi"); interface != "wsgi")
-    return std::unexpected("interface=" + interface + " is not known to this executable; it knows wsgi.");
-  if (!settings.has("wsgi")) return std::unexpected(std::string("Which application? Say wsgi=module:callable."));
+  interface_ = settings.one("interface", settings.has("asgi") ? "asgi" : "wsgi");
+  if (interface_ != "wsgi" && interface_ != "asgi")
+    return std::unexpected("interface=" + interface_ + " is not known to this executable; it knows wsgi and asgi.");
+  if (!settings.has(interface_)) return std::unexpected("Which application? Say " + interface_ + "=module:callable.");
   if (const auto root = settings.one("root"); !root.empty() && chdir(root.c_str()) != 0)
     return std::unexpected("The program's folder " + root + " cannot be entered: " + std::strerror(errno));
   if (auto started = start_interpreter(); !started) return started;
@@ -92,33 +100,45 @@ std::expected<void, std::string> Python::start_interpreter() {
   return {};
 }
 
-std::expected<void, std::string> Python::load() {
-  const Ref code = Ref::take(Py_CompileString(kLoaderSource, "<fivefold loader>", Py_file_input));
-  if (!code) return failed();
-  loader_ = Ref::take(PyImport_ExecCodeModule("fivefold_loader", code.get()));
-  if (!loader_) return failed();
+// Null with an exception set, which is loader.py's NotFound when the settings are at fault.
+Ref Python::find_application() {
   const Ref folders = Ref::take(PyList_New(0));
   for (const auto& folder : settings_->all("path")) {
     const Ref text = Ref::take(PyUnicode_DecodeFSDefault(folder.c_str()));
-    if (!folders || !text || PyList_Append(folders.get(), text.get()) != 0) return failed();
+    if (!folders || !text || PyList_Append(folders.get(), text.get()) != 0) return {};
   }
-  const Ref not_found = Ref::take(PyObject_GetAttrString(loader_.get(), "NotFound"));
-  const auto spec = settings_->one("wsgi");
   const Ref prepared = Ref::take(PyObject_CallMethod(loader_.get(), "prepare", "sO", ".", folders.get()));
-  const Ref application =
-      prepared ? Ref::take(PyObject_CallMethod(loader_.get(), "load", "ss", spec.c_str(), "application")) : Ref();
+  if (!prepared) return {};
+  const auto spec = settings_->one(interface_);
+  const char* name = interface_ == "asgi" ? "app" : "application";
+  Ref application = Ref::take(PyObject_CallMethod(loader_.get(), "load", "ss", spec.c_str(), name));
+  if (!application) return {};
+  const auto check = "check_" + interface_;
   const Ref checked =
-      application ? Ref::take(PyObject_CallMethod(loader_.get(), "check_wsgi", "Os", application.get(), spec.c_str()))
-                  : Ref();
-  if (!checked) {
-    if (not_found && PyErr_ExceptionMatches(not_found.get()) != 0) {
-      const Failure failure = take_failure();
-      return std::unexpected(failure.message + ".");
-    }
-    return failed();
+      Ref::take(PyObject_CallMethod(loader_.get(), check.c_str(), "Os", application.get(), spec.c_str()));
+  return checked ? std::move(application) : Ref();
+}
+
+bool Python::prepare(PyObject* application) {
+  if (interface_ == "wsgi") {
+    wsgi_ = Wsgi::prepare(application);
+    return wsgi_ != nullptr;
   }
-  wsgi_ = Wsgi::prepare(application.get());
-  if (!wsgi_) return failed();
+  const Ref loop = own_module("fivefold_asgi_loop", kAsgiLoopSource);
+  const auto kind = settings_->one("loop", "auto");
+  const Ref chosen = loop ? Ref::take(PyObject_CallMethod(loop.get(), "choose", "s", kind.c_str())) : Ref();
+  asgi_ = chosen ? Asgi::prepare(application, loop.get()) : nullptr;
+  return asgi_ != nullptr;
+}
+
+std::expected<void, std::string> Python::load() {
+  loader_ = own_module("fivefold_loader", kLoaderSource);
+  const Ref not_found = loader_ ? Ref::take(PyObject_GetAttrString(loader_.get(), "NotFound")) : Ref();
+  if (!not_found) return failed();
+  const Ref application = find_application();
+  if (!application && PyErr_ExceptionMatches(not_found.get()) != 0)
+    return std::unexpected(take_failure().message + ".");
+  if (!application || !prepare(application.get())) return failed();
   const Ref threads = Ref::take(PyObject_CallMethod(loader_.get(), "settle", nullptr));
   if (!threads) return failed();
   if (preload_ && PyList_GET_SIZE(threads.get()) > 0)
@@ -138,12 +158,17 @@ void Python::after_fork_in_worker() {
 }
 
 void Python::work(worker::Channels& channels) {
-  if (!wsgi_) {
+  if (!wsgi_ && !asgi_) {
     if (const auto loaded = load(); !loaded) {
       std::fprintf(stderr, "%s\n", loaded.error().c_str());
       _exit(worker::kExitStart);
     }
   }
+  if (wsgi_) return serve_one_by_one(channels);
+  if (!asgi_->run(channels)) _exit(worker::kExitStart);
+}
+
+void Python::serve_one_by_one(worker::Channels& channels) {
   bool leaving = false;
   while (!leaving) {
     worker::Request* request = nullptr;

@@ -2,6 +2,7 @@
 // Python as the language of a worker: started once in the zygote, with the application loaded, then forked.
 #include <memory>
 
+#include "asgi.h"
 #include "channel/interpreter.h"
 #include "python_object.h"
 #include "wsgi.h"
@@ -23,10 +24,15 @@ class Python : public worker::Interpreter {
  private:
   std::expected<void, std::string> start_interpreter();
   std::expected<void, std::string> load();
+  Ref find_application();
+  bool prepare(PyObject* application);
+  void serve_one_by_one(worker::Channels& channels);
 
   const worker::Settings* settings_ = nullptr;
-  Ref loader_;  // loader.py, as a module
-  std::unique_ptr<Wsgi> wsgi_;
+  Ref loader_;                  // loader.py, as a module
+  std::unique_ptr<Wsgi> wsgi_;  // one of the two
+  std::unique_ptr<Asgi> asgi_;
+  std::string interface_;  // "wsgi" or "asgi"
   bool preload_ = true;
 };
 

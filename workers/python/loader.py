@@ -112,17 +112,28 @@ def _attribute(module, place, tree):
 
 def check_wsgi(application, spec):
     """What a WSGI server cannot call is told before the first request comes."""
+    if _check(application, spec):
+        raise NotFound(f'"{spec}" is an ASGI application; write asgi = "{spec}"')
+
+
+def check_asgi(application, spec):
+    """The same for an ASGI server."""
+    import inspect
+    if not _check(application, spec) and inspect.isfunction(application) and len(inspect.signature(application).parameters) == 2:
+        raise NotFound(f'"{spec}" is a WSGI application; write wsgi = "{spec}"')
+
+
+def _check(application, spec):
+    """Whether calling it makes a coroutine, as far as that can be seen."""
     import inspect
     if not callable(application):
         raise NotFound(f'"{spec}" is a {type(application).__name__}, not an application: it cannot be called')
-    call = application if inspect.isroutine(application) else getattr(application, "__call__", None)
-    if inspect.iscoroutinefunction(call):
-        raise NotFound(f'"{spec}" is an ASGI application; write asgi = "{spec}"')
     if inspect.isfunction(application):
-        needed = [p for p in inspect.signature(application).parameters.values()
-                  if p.default is p.empty and p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
-        if not needed and not any(p.kind == p.VAR_POSITIONAL for p in inspect.signature(application).parameters.values()):
+        parameters = inspect.signature(application).parameters.values()
+        if not any(p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD, p.VAR_POSITIONAL) and p.default is p.empty for p in parameters):
             raise NotFound(f'"{spec}" takes no arguments: is it a factory? Then write "{spec}()"')
+    call = application if inspect.isroutine(application) else getattr(application, "__call__", None)
+    return inspect.iscoroutinefunction(call)
 
 
 def settle():

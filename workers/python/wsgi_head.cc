@@ -1,59 +1,12 @@
 #include "wsgi_head.h"
 
 #include <algorithm>
-#include <array>
 #include <charconv>
+
+#include "header_rules.h"
 
 namespace fivefold::python {
 namespace {
-
-constexpr std::array<bool, 256> token_table() {
-  std::array<bool, 256> table{};
-  for (int c = '0'; c <= '9'; ++c) table[static_cast<std::size_t>(c)] = true;
-  for (int c = 'a'; c <= 'z'; ++c) table[static_cast<std::size_t>(c)] = true;
-  for (int c = 'A'; c <= 'Z'; ++c) table[static_cast<std::size_t>(c)] = true;
-  for (const char c : {'!', '#', '$', '%', '&', '\'', '*', '+', '-', '.', '^', '_', '`', '|', '~'})
-    table[static_cast<std::size_t>(c)] = true;
-  return table;
-}
-constexpr auto kToken = token_table();
-
-bool is_token(std::string_view text) {
-  return !text.empty() && std::ranges::all_of(text, [](unsigned char c) { return kToken[c]; });
-}
-
-// No control character but the tab (RFC 9110 section 5.5).
-bool is_value(std::string_view text) {
-  return std::ranges::all_of(text, [](unsigned char c) { return (c >= 0x20 && c != 0x7f) || c == '\t'; });
-}
-
-bool equals(std::string_view text, std::string_view lower) {
-  return text.size() == lower.size() && std::ranges::equal(text, lower, [](char a, char b) {
-           return (a >= 'A' && a <= 'Z' ? a + ('a' - 'A') : a) == b;
-         });
-}
-
-// Those that PEP 3333 forbids an application to send ("Other HTTP Features").
-bool is_hop_by_hop(std::string_view name) {
-  switch (name.size()) {
-    case 2:
-      return equals(name, "te");
-    case 7:
-      return equals(name, "trailer") || equals(name, "upgrade");
-    case 8:
-      return equals(name, "trailers");
-    case 10:
-      return equals(name, "connection") || equals(name, "keep-alive");
-    case 17:
-      return equals(name, "transfer-encoding");
-    case 18:
-      return equals(name, "proxy-authenticate");
-    case 19:
-      return equals(name, "proxy-authorization");
-    default:
-      return false;
-  }
-}
 
 bool refuse_type(const char* what, PyObject* given) {
   PyErr_Format(PyExc_TypeError, "start_response: %s, not %.100s", what, Py_TYPE(given)->tp_name);
@@ -120,11 +73,11 @@ bool WsgiHead::write_header(PyObject* pair) {
                  name_text);
     return false;
   }
-  if (name.size() == 6 && equals(name, "status")) {
+  if (name.size() == 6 && equals_lower(name, "status")) {
     PyErr_SetString(PyExc_ValueError, "start_response: the status is the first argument, not a header");
     return false;
   }
-  if (name.size() == 14 && equals(name, "content-length")) return take_content_length(value_text, value);
+  if (name.size() == 14 && equals_lower(name, "content-length")) return take_content_length(value_text, value);
   bytes.append(name).append(": ").append(value).append("\r\n");
   return true;
 }

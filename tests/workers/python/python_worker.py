@@ -25,8 +25,8 @@ def start(*settings, **keywords):
 
 
 class Cases:
-    def __init__(self):
-        self.zygote = start("wsgi=wsgi_cases:application", f"root={PROGRAMS}")
+    def __init__(self, *settings):
+        self.zygote = start(f"root={PROGRAMS}", *settings or ["wsgi=wsgi_cases:application"])
         self.worker = self.zygote.fork()
 
     def __call__(self, path, query="", method="GET", body=b"", first=None, time_limit=0, flags=0, **more):
