@@ -18,6 +18,7 @@
 #include "app/wiring.h"
 #include "base/text.h"
 #include "config/load.h"
+#include "config/worker_executable.h"
 #include "control/control_server.h"
 #include "net/blocking.h"
 #include "net/channel.h"
@@ -93,7 +94,7 @@ class ServerProcess {
   void reload(Parcel parcel);
   void drain(std::chrono::milliseconds deadline, bool keep_idle);
   void restart_program(const std::string& name, control::ControlServer::Told told);
-  WiringContext wiring() { return {logs_, view_, static_cast<unsigned>(worlds_.size()), *applications_}; }
+  WiringContext wiring() { return {logs_, view_, static_cast<unsigned>(worlds_.size()), *applications_, *modules_}; }
   bool tell(const nlohmann::json& content);
   static void watch_logs(void* self);
 
@@ -106,6 +107,7 @@ class ServerProcess {
   std::vector<std::unique_ptr<LoopWorld>> worlds_;
   std::vector<std::unique_ptr<process::SpawnerClient>> supervisors_;  // of the main loop, one per spawning helper
   std::unique_ptr<models::app::Applications> applications_;
+  std::unique_ptr<models::module::Modules> modules_;
   std::unique_ptr<serve::HttpServer> http_;
   std::unique_ptr<control::ControlServer> control_;
   ParcelReader reader_;
@@ -145,6 +147,11 @@ ServerProcess::ServerProcess(Parcel hello, std::shared_ptr<const config::Config>
   }
   applications_ = std::make_unique<models::app::Applications>(std::move(surroundings), blocking_, logs_.log(),
                                                               content.value("predecessor", false));
+  models::module::ModuleSurroundings module_surroundings{.home = main_, .loops = {}, .spawners = {}};
+  for (auto& world : worlds_) module_surroundings.loops.push_back(&world->loop);
+  for (auto& supervisor : supervisors_) module_surroundings.spawners.push_back(supervisor.get());
+  modules_ = std::make_unique<models::module::Modules>(std::move(module_surroundings), blocking_, logs_.log(),
+                                                       config::worker_executable);
   auto made = make_site(std::move(config), places_from_json(content), wiring());
   std::shared_ptr<const serve::Site> site;
   if (made) {
@@ -252,6 +259,7 @@ void ServerProcess::reload(Parcel parcel) {
   logs_.set_level(level);
   http_->set_site(std::move(*site));
   applications_->retire_all_but(**config);
+  modules_->retire_all_but(**config);
   http_->set_listeners(listeners_from_json(parcel, content.at("listeners")));
   ++view_.reloads;
   view_.configured_at = ::time(nullptr);
@@ -269,20 +277,26 @@ void ServerProcess::drain(std::chrono::milliseconds deadline, bool keep_idle) {
   if (keep_idle) {
     // The successor takes the instances over; what is under way on them here goes on.
     applications_->disown_all();
+    modules_->hand_over();
     http_->drain(deadline, serve::HttpServer::Idle::keep, [this] { main_.post([this] { main_.stop(); }); });
     return;
   }
-  http_->drain(deadline, serve::HttpServer::Idle::close,
-               [this] { main_.post([this] { applications_->shutdown(main_.now(), [this] { main_.stop(); }); }); });
+  http_->drain(deadline, serve::HttpServer::Idle::close, [this] {
+    main_.post([this] {
+      applications_->shutdown(main_.now(), [this] { modules_->shutdown(main_.now(), [this] { main_.stop(); }); });
+    });
+  });
 }
 
 void ServerProcess::restart_program(const std::string& name, control::ControlServer::Told told) {
-  applications_->restart(name, [name, told = std::move(told)](Result<void> result) {
+  const bool module = modules_->has(name);
+  auto done = [name, module, told = std::move(told)](Result<void> result) {
     if (result)
-      told(true, "The instances of " + name + " have been replaced.");
+      told(true, std::string(module ? "The workers of " : "The instances of ") + name + " have been replaced.");
     else
       told(false, result.error().message);
-  });
+  };
+  module ? modules_->restart(name, std::move(done)) : applications_->restart(name, std::move(done));
 }
 
 int give_up(int keeper, const std::string& why) {

@@ -10,6 +10,7 @@
 #include "config/config.h"
 #include "control/server_view.h"
 #include "models/app/applications.h"
+#include "models/module/modules.h"
 #include "serve/site.h"
 
 namespace fivefold::app {
@@ -20,6 +21,7 @@ struct WiringContext {
   const control::ServerView& view;
   unsigned loops;
   models::app::Applications& applications;
+  models::module::Modules& modules;
 };
 
 // What the keeper has decided for each program, by its name.

@@ -5,6 +5,7 @@
 
 #include "base/text.h"
 #include "config/app_command.h"
+#include "config/instances_section.h"
 #include "config/upstream_address.h"
 #include "http/authority.h"
 #include "http/headers.h"
@@ -12,7 +13,6 @@
 namespace fivefold::config {
 namespace {
 
-constexpr std::uint32_t kMostInstances = 1000;
 constexpr std::uint32_t kMostRequests = 1'000'000;  // at once, of an instance
 constexpr std::uint32_t kMostFailures = 1000;
 constexpr std::uint32_t kMostRetries = 10;
@@ -196,42 +196,6 @@ void read_script(TableReader& reader, App& app) {
   app.script = app.root + "/" + std::string(script);
 }
 
-void read_instances(TableReader& parent, App& app, std::vector<SectionKeys>* describe) {
-  const Entry* entry = parent.take("instances", "integer or table", std::to_string(app.max_instances));
-  if (!entry && !describe) return;
-  Faults& faults = parent.context().faults;
-  if (entry && entry->value.is(Node::Kind::integer)) {
-    if (entry->value.integer < 1 || entry->value.integer > kMostInstances)
-      return faults.error(
-          entry->value.at,
-          parent.name("instances") + " is " + std::to_string(entry->value.integer) + ", but must lie between 1 and " +
-              std::to_string(kMostInstances),
-          entry->value.integer == 0 ? "write instances = { min = 0, max = 1 } to start it on demand" : "");
-    app.min_instances = app.max_instances = static_cast<std::uint32_t>(entry->value.integer);
-    return;
-  }
-  if (entry && !entry->value.is(Node::Kind::table))
-    return parent.wrong_kind("instances", entry->value, "a whole number or a table",
-                             "write instances = 4, or instances = { min = 1, max = 8, idle_timeout = \"60s\" }");
-  TableReader reader(entry ? entry->value : empty_table(), "instances of " + parent.title(),
-                     parent.table_path() + ".instances", parent.context());
-  reader.number("min", app.min_instances, {0, kMostInstances});
-  reader.number("max", app.max_instances, {1, kMostInstances});
-  reader.duration("idle_timeout", app.instance_idle_timeout);
-  reader.finish();
-  const Entry* max = reader.table().find("max");
-  if (max && max->value.is(Node::Kind::integer) && app.max_instances < app.min_instances) {
-    if (reader.table().find("min"))
-      faults.error(max->value.at,
-                   reader.name("max") + " is " + std::to_string(app.max_instances) + ", less than 'min', " +
-                       std::to_string(app.min_instances),
-                   "write max = " + std::to_string(app.min_instances) + " or more");
-    app.min_instances = std::min(app.min_instances, app.max_instances);
-  }
-  app.max_instances = std::max(app.max_instances, app.min_instances);
-  if (describe) describe->push_back({"instances of [program.NAME]", reader.keys()});
-}
-
 void read_health(TableReader& parent, App& app, std::vector<SectionKeys>* describe) {
   const Entry* entry = parent.take("health", "table", "see below");
   if (!entry && !describe) return;
@@ -333,7 +297,7 @@ void read_app(TableReader& reader, const std::string& working_directory, App& ap
   reader.choice("ready", app.ready, {{"listening", Ready::listening}, {"notify", Ready::notify}});
   reader.duration("start_timeout", app.start_timeout);
   reader.number("start_retries", app.start_retries, {1, kMostFailures});
-  read_instances(reader, app, describe);
+  read_instances(reader, app.min_instances, app.max_instances, app.instance_idle_timeout, describe);
   reader.number("concurrency", app.concurrency, {0, kMostRequests});
   reader.duration("connect_timeout", app.connect_timeout);
   reader.duration("first_byte_timeout", app.first_byte_timeout);

@@ -235,9 +235,9 @@ TEST(ParseApp, FaultsOfWhatAnswers) {
       {app("servlet = \"\""), 5, "path is missing", ""},
       {app("comand = [\"x\"]\naddress = \"x:1\""), 5, "unknown key 'comand'", "did you mean 'command'?"},
       {command("interpreter = \"perl\""), 6, "unknown key 'interpreter'", "goes with the model 'cgi'"},
-      {command("language = \"php\""), 6, "unknown key 'language'", "model 'module', which is not part"},
-      {program("model = \"module\"\nlanguage = \"php\""), 4, "'module' of program 'p' is not part of this build yet",
-       "model = \"app\""},
+      {command("language = \"php\""), 6, "unknown key 'language'", "goes with the model 'module'"},
+      {program("model = \"function\"\nruntime = \"python3.11\""), 4,
+       "'function' of program 'p' is not part of this build yet", "model = \"app\""},
   });
 }
 
@@ -312,7 +312,7 @@ TEST(ParseApp, FaultsOfKeysTogether) {
 
 TEST(ParseApp, KeysAreKnownToOtherModels) {
   for (const auto key : app_keys()) {
-    const auto loaded = parse(program("model = \"module\"\n" + std::string(key) + " = 1"), "f", "/");
+    const auto loaded = parse(program("model = \"function\"\n" + std::string(key) + " = 1"), "f", "/");
     EXPECT_EQ(loaded.faults.size(), 1u) << key << told(loaded);
   }
 }

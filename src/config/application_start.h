@@ -19,6 +19,7 @@ struct ApplicationStart {
 struct ToolPath {
   std::string usual;
   std::string also = {};
+  bool php = false;  // the worker that runs PHP is installed
 };
 
 // `directory` is the scanned folder, absolute: an environment of Python may lie there for all applications in it.

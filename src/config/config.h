@@ -225,6 +225,47 @@ struct App {
   bool tls_verify = true;
 };
 
+enum class Language : std::uint8_t { php, perl, python };
+
+// A program that runs in an interpreter which the server's own workers hold.
+struct Module {
+  Language language = Language::php;
+  std::string root = {};  // a folder: PHP's site, Perl's scripts, where Python finds its modules
+  // What answers; of the languages that have several ways, exactly one is set.
+  std::string script = {};  // Perl: one CGI program for every path under its route
+  std::string psgi = {};    // Perl: the file of a PSGI application
+  std::string wsgi = {};    // Python: "module:callable"
+  std::vector<std::string> try_files = {"{path}", "{path}/", "/index.php"};  // PHP: tried in this order
+  bool try_given = false;                                                    // `try` was written
+  std::vector<std::string> index = {"index.php", "index.html"};              // PHP: of a folder
+  std::vector<std::string> extensions = {};  // of scripts; empty: ".php", and for Perl every file
+  bool files = true;                         // PHP: what lies beside the scripts is sent
+  bool listing = false;                      // PHP: and folders without an index are listed
+  std::vector<std::string> no_scripts = {};  // PHP: folders beneath root, relative, where nothing is run
+  std::vector<std::pair<std::string, std::string>> ini = {};        // PHP: settings that a script may change
+  std::vector<std::pair<std::string, std::string>> ini_admin = {};  // PHP: and those that it may not
+  std::vector<std::string> preload = {};                            // files that are loaded before workers are forked
+  std::string worker = {};             // PHP: a script that stays and handles requests in a loop
+  std::vector<std::string> path = {};  // Python, Perl: folders where modules are looked for first
+  std::string venv = {};               // Python: a virtual environment
+  std::uint32_t min_instances = 4;     // workers; instances = 4, or { min, max, idle_timeout }
+  std::uint32_t max_instances = 4;
+  milliseconds instance_idle_timeout = 60s;
+  milliseconds start_timeout = 60s;  // of the interpreter, with what it loads before its workers are forked
+  std::uint32_t start_retries = 5;   // failed starts in a row before the program is given up
+  milliseconds timeout_grace = 2s;   // what a script may take to stop after `timeout`, before its worker is killed
+  milliseconds drain = 30s;          // the request of a worker that is being replaced
+  milliseconds stop_grace = 5s;      // from TERM to KILL
+  milliseconds max_age = 0s;         // a worker older than this is replaced; 0: never
+  std::uint64_t max_memory = 0;      // resident bytes of a worker before it is replaced; 0: never
+  RequestBuffering request_buffering = RequestBuffering::memory_then_disk;
+  std::size_t body_memory = 256 * 1024;  // of a body that is buffered; the rest goes to a temporary file
+  std::size_t buffer = 1024 * 1024;      // of a response, taken from the worker ahead of a slow client
+  std::size_t output_head = 32768;       // response head from the program; over it: 502
+  bool pass_authorization = true;        // Authorization reaches the program
+  std::string xsendfile_root = {};       // X-Sendfile / X-Accel-Redirect beneath this folder; empty: dropped
+};
+
 struct Program {
   std::string name;
   Model model = Model::cgi;
@@ -243,6 +284,7 @@ struct Program {
   // The model's own part.
   Cgi cgi = {};
   App app = {};
+  Module module = {};
 };
 
 // ---- routes ----

@@ -9,6 +9,7 @@
 #include "config/folder_scan.h"
 #include "config/load.h"
 #include "config/path_pattern.h"
+#include "config/worker_executable.h"
 
 namespace fivefold::config {
 namespace {
@@ -363,20 +364,30 @@ class Builder {
     programs("*.cgi", scan_.cgi_files);
   }
 
+  // Where there is PHP, its program has everything that nothing else here has: its own files lie beside its scripts.
   void php() {
     if (top_) return;
     std::set<std::string> suffixes = {".php", ".phtml"};
-    std::size_t count = 0;
+    std::size_t count = 0, scripts = 0;
     for (const auto& [suffix, files] : scan_.php) {
       suffixes.insert(suffix);
       count += files;
+      if (is_php(suffix)) scripts += files;
     }
-    for (const auto& suffix : suffixes) deny("*" + suffix);
-    if (count > 0)
+    runs_php_ = tools_.php && scripts > 0;
+    for (const auto& suffix : suffixes)
+      if (!runs_php_ || !is_php(suffix)) deny("*" + suffix);
+    if (runs_php_)
       folder_.found.push_back(
-          {"*.php", "module", counted(count, "PHP file"), "",
-           "PHP runs as a module, which this version does not have yet; until then the answer is 404"});
+          {"*.php", "module", counted(scripts, "PHP file"),
+           "PHP in the server's own workers; index.php at the top has every path that is nothing else's", ""});
+    else if (count > 0)
+      folder_.found.push_back({"*.php", "module", counted(count, "PHP file"), "",
+                               tools_.php ? "only .php runs; until it is renamed the answer is 404"
+                                          : worker_mend(Language::php) + "; until then the answer is 404"});
   }
+
+  static bool is_php(std::string_view suffix) { return equals_ignoring_case(suffix, ".php"); }
 
   void archives() {
     if (top_) return;
@@ -403,7 +414,15 @@ class Builder {
 
   void files() {
     if (guard_everything_ || top_) return;
-    route("/*", "files = \".\"\nindex = [\"index.html\"]\nlisting = true");
+    if (runs_php_) {
+      const auto name = free_name("/php");
+      route("/*", "run = \"" + name + "\"");
+      folder_.toml += "[program." + name +
+                      "]\nmodel = \"module\"\nlanguage = \"php\"\nroot = \".\"\nlisting = true\n"
+                      "instances = { min = 1, max = 4 }\n";
+    } else {
+      route("/*", "files = \".\"\nindex = [\"index.html\"]\nlisting = true");
+    }
     folder_.found.push_back({"/*", "files", (scan_.complete ? "" : "at least ") + counted(scan_.files, "file"),
                              "sent as they are; a folder shows its index.html, or a listing", ""});
   }
@@ -419,6 +438,7 @@ class Builder {
   std::vector<std::string> mounts_;  // the applications' routes
   std::vector<std::string> denied_;
   bool guard_everything_ = false;
+  bool runs_php_ = false;
 };
 
 }  // namespace
@@ -426,7 +446,9 @@ class Builder {
 Folder read_folder(const std::string& directory, const std::vector<std::string>& listen,
                    const std::optional<ToolPath>& tools) {
   const char* const own = std::getenv("PATH");
-  return Builder(directory, listen, tools.value_or(ToolPath{.usual = std::string(kSearchPath), .also = own ? own : ""}))
+  const bool php = !tools && !worker_executable(Language::php).empty();
+  return Builder(directory, listen,
+                 tools.value_or(ToolPath{.usual = std::string(kSearchPath), .also = own ? own : "", .php = php}))
       .build();
 }
 

@@ -113,6 +113,32 @@ TEST(Folder, WhatIsMadeLaterIsGuardedAsWell) {
   EXPECT_EQ(answer(config, "/new.cgi"), folder.path());
 }
 
+TEST(Folder, PhpRunsWhereItsWorkerIsInstalled) {
+  TemporaryFolder folder;
+  folder.write("index.php", "<?php");
+  folder.write("blog/OLD.Php", "<?php");
+  folder.write("old.phtml", "<?php");
+  folder.write("style.css", "x");
+  const auto made = read_folder(folder.path(), {}, ToolPath{.usual = "/nowhere", .php = true});
+  const auto loaded = parse(made.toml, "serve", folder.path());
+  ASSERT_TRUE(loaded.config) << made.toml;
+  for (const auto* path : {"/", "/index.php", "/blog/OLD.Php", "/style.css", "/a/pretty/path"}) {
+    const auto& routes = loaded.config->routes;
+    const auto found = std::ranges::find_if(routes, [&](const auto& one) { return covers_path(one.path, path); });
+    ASSERT_NE(found, routes.end());
+    EXPECT_EQ(found->run, "php") << path;
+  }
+  EXPECT_EQ(answer(*loaded.config, "/old.phtml"), "deny");
+  const auto& program = loaded.config->programs.back();
+  EXPECT_EQ(program.model, Model::module);
+  EXPECT_EQ(program.module.root, folder.path());
+  EXPECT_TRUE(program.module.listing);
+  const auto* php = find(made.found, "2 PHP files");
+  ASSERT_TRUE(php);
+  EXPECT_EQ(php->missing, "");
+  EXPECT_THAT(php->start, HasSubstr("workers"));
+}
+
 TEST(Folder, WhatCannotRunIsToldAndNeverSent) {
   TemporaryFolder folder;
   folder.write("index.html", "x");
@@ -145,7 +171,7 @@ TEST(Folder, WhatCannotRunIsToldAndNeverSent) {
     const char *what, *model, *route, *missing;
   };
   const Case cases[] = {
-      {"2 PHP files", "module", "*.php", "PHP runs as a module, which this version does not have yet"},
+      {"2 PHP files", "module", "*.php", "install the package fivefold-php"},
       {"books.war", "app", "/books/*", "there is no java on its PATH; apt install default-jre-headless"},
       {"functions/thumb", "function", "/functions/thumb", "functions run on demand"},
       {"shop/wsgi.py (a Python (WSGI)", "app", "/shop/*", "there is no gunicorn on its PATH; apt install gunicorn"},

@@ -120,6 +120,7 @@ class Whole : Inspection {
       folder(program.working_directory, position(key + ".working_directory", program.position),
              "the working directory of " + name);
     if (program.model == Model::app) inspect_app(*this, program);
+    if (program.model == Model::module) inspect_module(*this, program);
     if (program.model != Model::cgi) return;
     const Cgi& cgi = program.cgi;
     const auto search_path = search_path_of(program);

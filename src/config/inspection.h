@@ -46,4 +46,7 @@ std::string search_path_of(const Program& program);
 // What keeps an application from being started, its files from being found, and its address from being reached.
 void inspect_app(Inspection& inspection, const Program& program);
 
+// What keeps an interpreter from being started, and its scripts from being found.
+void inspect_module(Inspection& inspection, const Program& program);
+
 }  // namespace fivefold::config

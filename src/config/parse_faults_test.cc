@@ -155,8 +155,7 @@ TEST(Parse, FaultsOfPrograms) {
       {program("script = \"x\""), 3, "has no model", "model = \"cgi\""},
       {program("model = \"cig\"\nscript = \"x\""), 4, "must be \"cgi\"", "did you mean \"cgi\"?"},
 
-      {program("model = \"module\"\nlanguage = \"php\"\nroot = \"x\"\ninstances = { min = 1 }"), 4, "model 'module'",
-       ""},
+      {program("language = \"php\"\nroot = \"x\""), 3, "has no model", "model = \"module\""},
       {program("model = \"function\"\nruntime = \"python3.11\"\nhandler = \"a.b\"\nmemory = \"128MB\""), 4,
        "model 'function'", ""},
       {program("model = \"cgi\""), 3, "neither 'root' nor 'script'", "cgi-bin"},

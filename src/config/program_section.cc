@@ -6,6 +6,7 @@
 #include "base/text.h"
 #include "config/app_section.h"
 #include "config/cgi_section.h"
+#include "config/module_section.h"
 
 namespace fivefold::config {
 namespace {
@@ -22,19 +23,21 @@ struct ForeignKey {
   std::string_view model;
 };
 // Keys of the models that this build does not run: known names, so that they are not taken for misspelt ones.
-constexpr std::array<ForeignKey, 5> kForeignKeys = {{{"language", "module"},
-                                                     {"preload", "module"},
-                                                     {"runtime", "function"},
-                                                     {"handler", "function"},
-                                                     {"memory", "function"}}};
+constexpr std::array<ForeignKey, 3> kForeignKeys = {
+    {{"runtime", "function"}, {"handler", "function"}, {"memory", "function"}}};
 
-// What to say of keys that other models have: `theirs` of the model `model`, which this build runs.
-std::vector<std::pair<std::string_view, std::string>> foreign_keys(const std::vector<std::string_view>& theirs,
-                                                                   const std::string& model) {
+struct ModelKeys {
+  std::string model;
+  const std::vector<std::string_view>& keys;
+};
+
+// What to say of keys that other models have.
+std::vector<std::pair<std::string_view, std::string>> foreign_keys(std::initializer_list<ModelKeys> others) {
   std::vector<std::pair<std::string_view, std::string>> foreign;
-  for (const auto key : theirs)
-    foreign.emplace_back(key, "'" + std::string(key) + "' goes with the model '" + model +
-                                  "'; remove it, or write model = \"" + model + "\"");
+  for (const auto& [model, keys] : others)
+    for (const auto key : keys)
+      foreign.emplace_back(key, "'" + std::string(key) + "' goes with the model '" + model +
+                                    "'; remove it, or write model = \"" + model + "\"");
   for (const auto& [key, other] : kForeignKeys)
     foreign.emplace_back(key, "'" + std::string(key) + "' goes with the model '" + std::string(other) +
                                   "', which is not part of this build yet; remove it");
@@ -134,17 +137,20 @@ Model read_model(TableReader& reader, const std::string& name, bool describe) {
     const Node& table = reader.table();
     const bool application = table.find("command") || table.find("servlet") || table.find("address");
     if (application) model = Model::app;
+    const bool interpreted = table.find("language") != nullptr;
+    if (interpreted) model = Model::module;
     if (!describe)
       faults.error(table.at, "program '" + name + "' has no model",
-                   application
+                   interpreted ? "add model = \"module\""
+                   : application
                        ? "add model = \"app\""
                        : "add model = \"cgi\" for a process for each request, or model = \"app\" for one that stays");
-  } else if (model == Model::module || model == Model::function) {
+  } else if (model == Model::function) {
     faults.error(
         entry->value.at,
         "model '" + entry->value.text + "' of program '" + name +
-            "' is not part of this build yet; this version runs 'cgi', a process for each request, and 'app', a "
-            "process that stays and serves many",
+            "' is not part of this build yet; this version runs 'cgi', a process for each request, 'module', an "
+            "interpreter in the server's own workers, and 'app', a process that stays and serves many",
         "write model = \"cgi\" if the program can be executed, model = \"app\" if it listens, or wait for a "
         "version that has '" +
             entry->value.text + "'");
@@ -199,17 +205,22 @@ Program read_program(const Node& table, const std::string& name, Mark at, Contex
   if (program.model == Model::cgi) {
     read_cgi(reader, program.cgi);
     if (!describe) check_cgi(table, program, context);
-    reader.finish(foreign_keys(app_keys(), "app"));
+    reader.finish(foreign_keys({{"app", app_keys()}, {"module", module_keys()}}));
   } else if (program.model == Model::app) {
     read_app(reader, program.working_directory, program.app);
     check_app(table, program, context);
     for (const std::string_view key : {"wsgi", "asgi", "psgi"}) reader.take(key, "");
-    reader.finish(foreign_keys(cgi_keys(), "cgi"));
+    reader.finish(foreign_keys({{"cgi", cgi_keys()}, {"module", module_keys()}}));
+  } else if (program.model == Model::module) {
+    read_module(reader, program.module);
+    check_module(table, program, context);
+    reader.finish(foreign_keys({{"app", app_keys()}, {"cgi", cgi_keys()}}));
   } else {
     // The model's own keys cannot be judged here; only a name that no model has is a fault of its own.
     for (const auto& [key, model] : kForeignKeys) reader.take(key, "");
     for (const auto key : cgi_keys()) reader.take(key, "");
     for (const auto key : app_keys()) reader.take(key, "");
+    for (const auto key : module_keys()) reader.take(key, "");
     reader.finish();
   }
   if (describe) {
@@ -222,6 +233,9 @@ Program read_program(const Node& table, const std::string& name, Mark at, Contex
     read_app(application, {}, program.app, &tables);
     describe->push_back({"[program.NAME] with model = \"app\"", application.keys()});
     describe->insert(describe->end(), tables.begin(), tables.end());
+    TableReader module(table, "[program.NAME]", "program.NAME", context);
+    read_module(module, program.module, true);
+    describe->push_back({"[program.NAME] with model = \"module\"", module.keys()});
   }
   return program;
 }

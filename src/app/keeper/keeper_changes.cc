@@ -168,9 +168,12 @@ void Keeper::drain(ServerProcess& server, bool keep_idle) {
   server.state = ServerProcess::State::draining;
   // Behind its requests it ends the applications, each in its own time.
   std::chrono::milliseconds grace{0};
-  if (!keep_idle)
-    for (const auto& program : setup_->config.programs)
+  if (!keep_idle) {
+    for (const auto& program : setup_->config.programs) {
       if (program.model == config::Model::app) grace = std::max(grace, program.app.stop_grace);
+      if (program.model == config::Model::module) grace = std::max(grace, program.module.stop_grace);
+    }
+  }
   server.kill_at = Clock::now() + deadline + grace + kDrainMargin;
   send(server, {{"type", "drain"}, {"deadline_ms", deadline.count()}, {"keep_idle", keep_idle}});
 }

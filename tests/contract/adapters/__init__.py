@@ -36,6 +36,7 @@ CAPABILITIES = {
     "local-redirect": "a Location that is a path starts over inside the server (RFC 3875 section 6.2.2)",
     "exit-status": "the program can end with a status of its own for one request",
     "pid": "the program tells its process id",
+    "raw-head": "the program writes the bytes of its response head itself",
 }
 
 

@@ -25,7 +25,7 @@ def deploy_h2c(folder, settings):
 
 
 # SCGI and uwsgi end a response by closing the connection, as a process that dies does: only a length tells the two apart.
-VARIABLES = {"streams", "meta-variables", "crash-mid-response", "stderr", "pid"}
+VARIABLES = {"streams", "meta-variables", "crash-mid-response", "stderr", "pid", "raw-head"}
 ADAPTERS = [
     Adapter("app-http", "app", deploy_with("http"), needs=["/usr/bin/python3"], capabilities=VARIABLES | {"end-is-told"}),
     # Many requests share a connection: one that ends is reset alone, and its program with it.

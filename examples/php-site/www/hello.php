@@ -1,0 +1,3 @@
+<?php
+header('Content-Type: text/plain');
+echo 'Hello, ', ltrim($_SERVER['PATH_INFO'] ?? '/nobody', '/'), "\n";

@@ -1,0 +1,269 @@
+#include "config/module_section.h"
+
+#include <algorithm>
+#include <array>
+
+#include "base/text.h"
+#include "config/instances_section.h"
+
+namespace fivefold::config {
+namespace {
+
+constexpr std::uint32_t kMostFailures = 1000;
+constexpr std::uint64_t kMostHead = 1024 * 1024;  // one frame of a channel to a worker
+constexpr std::uint64_t kMostBodyMemory = 1ull << 30;
+constexpr std::uint64_t kLeastBuffer = 64 * 1024;
+constexpr std::uint64_t kLeastMemory = 1024 * 1024;  // of a worker: below it a number was meant in another unit
+constexpr milliseconds kLeastAge = 1s;
+constexpr milliseconds kLongestGrace = 1h;
+
+Complaint check_extension(std::string_view text) {
+  if (text.find_first_of("/*") != std::string_view::npos) return {"not an extension", "write \".php\""};
+  if (!text.starts_with('.') || text.size() < 2)
+    return {"an extension begins with a dot", "write \"." + printable(text) + "\""};
+  return {};
+}
+
+Complaint check_index(std::string_view name) {
+  if (name.empty() || name == "." || name == ".." || name.find('/') != std::string_view::npos)
+    return {"an index is the name of a file, without /"};
+  return {};
+}
+
+Complaint check_try(std::string_view text) {
+  if (text == "=404" || text == "{path}" || text == "{path}/") return {};
+  if (text.starts_with('/') && text.ends_with("{path}")) text.remove_suffix(6);
+  if (!text.starts_with('/') || !is_beneath(text.substr(1)) || text.find('{') != std::string_view::npos)
+    return {"there are \"{path}\", \"{path}/\" and files beneath root, such as \"/index.php\""};
+  return {};
+}
+
+Complaint check_beneath(std::string_view path) {
+  if (!is_beneath(path)) return {"no path beneath root", "write it from there, such as \"uploads\""};
+  return {};
+}
+
+Complaint check_wsgi(std::string_view text) {
+  const auto colon = text.find(':');
+  const auto is_name = [](std::string_view name) {
+    return !name.empty() && name.find_first_of(" /\\:") == std::string_view::npos && !name.starts_with('.') &&
+           !name.ends_with('.') && !name.ends_with(".py");
+  };
+  if (colon == std::string_view::npos || !is_name(text.substr(0, colon)) || !is_name(text.substr(colon + 1)))
+    return {"not \"module:callable\"", "write \"shop:application\" for application in shop.py"};
+  return {};
+}
+
+// A setting of php.ini: "memory_limit", "opcache.enable".
+bool is_ini_name(std::string_view name) {
+  return !name.empty() && std::ranges::all_of(name, [](char c) {
+    return c == '_' || c == '.' || c == '-' || is_digit(c) || (ascii_lower(c) >= 'a' && ascii_lower(c) <= 'z');
+  });
+}
+
+void read_ini(TableReader& reader, std::string_view key, std::vector<std::pair<std::string, std::string>>& settings) {
+  const Entry* table = reader.take_table(key, "table of name and value");
+  if (!table) return;
+  Faults& faults = reader.context().faults;
+  for (const auto& entry : table->value.entries) {
+    const auto name = "'" + printable(entry.key) + "' in " + std::string(key) + " of " + reader.title();
+    const Node& value = entry.value;
+    if (!is_ini_name(entry.key))
+      faults.error(entry.at, name + " is not the name of a setting", "write it as php.ini does, such as memory_limit");
+    else if (value.is(Node::Kind::string) && value.text.find_first_of("\r\n") != std::string::npos)
+      faults.error(value.at, name + " has a line feed in its value");
+    else if (value.is(Node::Kind::string))
+      settings.emplace_back(entry.key, value.text);
+    else if (value.is(Node::Kind::integer))
+      settings.emplace_back(entry.key, std::to_string(value.integer));
+    else if (value.is(Node::Kind::boolean))
+      settings.emplace_back(entry.key, value.boolean ? "1" : "0");
+    else if (value.is(Node::Kind::table))
+      faults.error(value.at, name + " is a table", "write \"" + printable(entry.key) + ".NAME\" in quotation marks");
+    else
+      faults.error(value.at, name + " must be a string, a whole number, true or false");
+  }
+}
+
+void read_times(TableReader& reader, Module& module) {
+  const Node& table = reader.table();
+  Faults& faults = reader.context().faults;
+  reader.duration("start_timeout", module.start_timeout);
+  reader.number("start_retries", module.start_retries, {1, kMostFailures});
+  reader.duration("timeout_grace", module.timeout_grace);
+  reader.duration("drain", module.drain, kNoTime);
+  reader.duration("stop_grace", module.stop_grace, kNoTime);
+  if (module.stop_grace > kLongestGrace)
+    faults.error(table.find("stop_grace")->value.at, reader.name("stop_grace") + " is over an hour",
+                 "write \"1h\" or less");
+  reader.duration("max_age", module.max_age, kNoTime);
+  if (module.max_age != kNoTime && module.max_age < kLeastAge)
+    faults.error(table.find("max_age")->value.at,
+                 reader.name("max_age") + " is less than a second: no worker would serve",
+                 "write \"12h\", or \"0s\" for never");
+  reader.size("max_memory", module.max_memory);
+  if (module.max_memory != 0 && module.max_memory < kLeastMemory)
+    faults.error(table.find("max_memory")->value.at,
+                 reader.name("max_memory") + " is less than 1MB: no worker would live",
+                 "write the unit, as in \"256MB\"");
+}
+
+}  // namespace
+
+bool is_beneath(std::string_view path) {
+  while (path.starts_with("./")) path.remove_prefix(2);
+  return !path.empty() && !path.starts_with('/') && path != ".." && !path.starts_with("../") &&
+         !path.ends_with("/..") && path.find("/../") == std::string_view::npos &&
+         path.find('\0') == std::string_view::npos;
+}
+
+std::string_view name_of(Language language) {
+  switch (language) {
+    case Language::php:
+      return "php";
+    case Language::perl:
+      return "perl";
+    case Language::python:
+      return "python";
+  }
+  return "";
+}
+
+std::string_view written_name(Language language) {
+  switch (language) {
+    case Language::php:
+      return "PHP";
+    case Language::perl:
+      return "Perl";
+    case Language::python:
+      return "Python";
+  }
+  return "";
+}
+
+void read_module(TableReader& reader, Module& module, bool describe) {
+  const std::string& directory = reader.context().directory;
+  reader.choice("language", module.language,
+                {{"php", Language::php}, {"perl", Language::perl}, {"python", Language::python}});
+  reader.has_no_default();
+  reader.path("root", module.root);
+  if (module.root.empty() && !describe && module.language == Language::python) module.root = directory;
+  const std::string& base = module.root.empty() ? directory : module.root;
+  const auto from_root = [&base](std::string& path) {
+    if (!path.empty()) path = absolute_path(path, base);
+  };
+  reader.text("script", module.script, check_path);
+  from_root(module.script);
+  reader.text("psgi", module.psgi, check_path);
+  from_root(module.psgi);
+  reader.text("wsgi", module.wsgi, check_wsgi);
+  module.try_given = reader.table().find("try") != nullptr;
+  reader.texts("try", module.try_files, check_try);
+  reader.texts("index", module.index, check_index);
+  reader.texts("extensions", module.extensions, check_extension);
+  reader.boolean("files", module.files);
+  reader.boolean("listing", module.listing);
+  reader.texts("no_scripts", module.no_scripts, check_beneath);
+  for (auto& folder : module.no_scripts) {
+    while (folder.starts_with("./")) folder.erase(0, 2);
+    while (folder.ends_with('/')) folder.pop_back();
+  }
+  read_ini(reader, "ini", module.ini);
+  read_ini(reader, "ini_admin", module.ini_admin);
+  reader.texts("preload", module.preload, check_path);
+  // Perl's may be the name of a module: My::Library.
+  for (auto& file : module.preload)
+    if (module.language == Language::php || file.find_first_of("/.") != std::string::npos) from_root(file);
+  reader.text("worker", module.worker, check_beneath);
+  from_root(module.worker);
+  reader.texts("path", module.path, check_path);
+  for (auto& folder : module.path) from_root(folder);
+  reader.text("venv", module.venv, check_path);
+  from_root(module.venv);
+  read_instances(reader, module.min_instances, module.max_instances, module.instance_idle_timeout);
+  read_times(reader, module);
+  bool buffering = module.request_buffering != RequestBuffering::off;
+  reader.boolean("request_buffering", buffering);
+  module.request_buffering = buffering ? RequestBuffering::memory_then_disk : RequestBuffering::off;
+  reader.size("body_memory", module.body_memory, {0, kMostBodyMemory});
+  reader.size("buffer", module.buffer, {kLeastBuffer, kMostBodyMemory});
+  reader.size("output_head", module.output_head, {64, kMostHead});
+  reader.boolean("pass_authorization", module.pass_authorization);
+  reader.path("xsendfile_root", module.xsendfile_root);
+}
+
+void check_module(const Node& table, const Program& program, Context& context) {
+  Faults& faults = context.faults;
+  const auto name = "program '" + printable(program.name) + "'";
+  const Module& module = program.module;
+  if (!table.find("language"))
+    return faults.error(table.at, name + " has no 'language'",
+                        "write language = \"php\", language = \"perl\" or language = \"python\"");
+  using Keys = std::initializer_list<std::string_view>;
+  const auto belong = [&](Keys keys, std::initializer_list<Language> languages) {
+    if (std::ranges::find(languages, module.language) != languages.end()) return;
+    for (const auto key : keys)
+      if (const Entry* entry = table.find(key))
+        faults.error(entry->at,
+                     "'" + std::string(key) + "' goes with " + std::string(written_name(*languages.begin())) +
+                         ", but the language of " + name + " is " + std::string(written_name(module.language)),
+                     "remove it");
+  };
+  belong({"try", "index", "files", "listing", "no_scripts", "ini", "ini_admin", "worker"}, {Language::php});
+  belong({"extensions", "preload"}, {Language::php, Language::perl});
+  belong({"script", "psgi"}, {Language::perl});
+  belong({"path"}, {Language::python, Language::perl});
+  belong({"wsgi", "venv"}, {Language::python});
+  const Entry* root = table.find("root");
+  switch (module.language) {
+    case Language::php:
+      if (!root) faults.error(table.at, name + " has no 'root'", "add root = \"www\", the folder of its scripts");
+      if (module.preload.size() > 1)
+        faults.error(table.find("preload")->value.at, "'preload' of " + name + " has more than one file",
+                     "PHP preloads one; let it load the others");
+      break;
+    case Language::perl: {
+      const Entry* script = table.find("script");
+      const Entry* psgi = table.find("psgi");
+      if (script && psgi)
+        faults.error(std::max(script->at, psgi->at), name + " has both 'script' and 'psgi', but one thing answers",
+                     "keep one, or make two programs");
+      if (!root && !script && !psgi)
+        faults.error(table.at, name + " has none of 'root', 'script' and 'psgi'",
+                     "add root = \"cgi-bin\" for a folder of CGI scripts, or psgi = \"app.psgi\"");
+      if ((script || psgi) && table.find("extensions"))
+        faults.error(
+            table.find("extensions")->at,
+            "'extensions' goes with a folder of scripts, but " + name + " has '" + (script ? "script" : "psgi") + "'",
+            "remove it");
+      break;
+    }
+    case Language::python:
+      if (!table.find("wsgi"))
+        faults.error(table.at, name + " has no 'wsgi'",
+                     "add wsgi = \"shop:application\" for the callable application in shop.py");
+      break;
+  }
+}
+
+const std::vector<std::string_view>& module_keys() {
+  static const std::vector<std::string_view> keys = {"language",      "root",
+                                                     "script",        "psgi",
+                                                     "wsgi",          "try",
+                                                     "index",         "extensions",
+                                                     "files",         "listing",
+                                                     "no_scripts",    "ini",
+                                                     "ini_admin",     "preload",
+                                                     "worker",        "path",
+                                                     "venv",          "instances",
+                                                     "start_timeout", "start_retries",
+                                                     "timeout_grace", "drain",
+                                                     "stop_grace",    "max_age",
+                                                     "max_memory",    "request_buffering",
+                                                     "body_memory",   "buffer",
+                                                     "output_head",   "pass_authorization",
+                                                     "xsendfile_root"};
+  return keys;
+}
+
+}  // namespace fivefold::config

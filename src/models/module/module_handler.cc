@@ -1,0 +1,216 @@
+#include "models/module/module_handler.h"
+
+#include <ctime>
+
+#include "base/text.h"
+#include "exchange/sent_file.h"
+#include "exchange/spooled_body.h"
+#include "models/module/worker_process.h"
+#include "process/output_lines.h"
+
+namespace fivefold::models::module {
+namespace {
+
+using exchange::Exchange;
+using exchange::Request;
+using exchange::Response;
+using process::Lease;
+
+// "GET /path?query" of the request line, as it stands in the connection's buffer where both words do.
+std::string_view request_in_words(const http::Head& head) {
+  const char* method = head.method_text.data();
+  if (head.target.data() != method + head.method_text.size() + 1) return head.target;
+  return {method, head.method_text.size() + 1 + head.target.size()};
+}
+
+std::string_view severity_name(int severity) {
+  static constexpr std::string_view kNames[] = {"emergency", "alert",  "critical", "error",
+                                                "warning",   "notice", "",         "debug"};
+  return kNames[severity & 7];
+}
+
+// Keeps the worker leased until it takes the next request, which may be longer than its request lives.
+class LeaseOwner final : public upstream::WorkerOwner {
+ public:
+  LeaseOwner(std::unique_ptr<Lease> lease, std::shared_ptr<const ModuleProgram> program, std::string request_id)
+      : lease_(std::move(lease)), program_(std::move(program)), request_id_(std::move(request_id)) {}
+  ~LeaseOwner() override {
+    if (lines_) lines_->finish();
+  }
+  void died(const Error& error) override { lease_->died(error.message); }
+  void broke(const Error& error) override { program_->status->count_failure(error.message); }
+  void log(int severity, std::string_view text, bool ends) override {
+    if (!lines_) {
+      lines_.emplace(program_->log, program_->settings.name, request_id_);
+      lines_->set_pid(lease_->pid());
+    }
+    if (!std::exchange(within_line_, !ends))
+      if (const auto name = severity_name(severity); !name.empty())
+        lines_->take(std::string(name) + ": ", net::Clock::now());
+    lines_->take(text, net::Clock::now());
+    if (ends) lines_->take("\n", net::Clock::now());
+  }
+  void outlives_request() override { lease_->keep_words(); }
+  void leaves() override { lease_->leaves(); }
+  void kill(std::string reason) override { lease_->kill(std::move(reason)); }
+
+ private:
+  std::unique_ptr<Lease> lease_;
+  std::shared_ptr<const ModuleProgram> program_;
+  std::string request_id_;
+  std::optional<process::OutputLines> lines_;
+  bool within_line_ = false;
+};
+
+Error counted(Error error, const ModuleProgram& program) {
+  program.status->count_failure(error.message);
+  return error;
+}
+
+// The journey of the start that failed last, on the page and in the log.
+Error tell_of_start(Error error, const ModuleProgram& program, Exchange& exchange) {
+  if (const auto journey = program.pool->last_failure()) {
+    exchange.failure_page_html = journey->as_html();
+    exchange.failure_log = journey->as_text();
+  }
+  return counted(std::move(error), program);
+}
+
+// The client asks for a folder by its name: its relative links would lead elsewhere.
+Response with_slash(const Request& request) {
+  Response response{.status = 308};
+  std::string location(request.head.raw_path);
+  location += '/';
+  while (location.starts_with("//")) location.erase(0, 1);  // "//host" would name another server
+  if (request.head.has_query) location.append("?").append(request.head.query);
+  response.headers.add("Location", location);
+  return response;
+}
+
+}  // namespace
+
+net::Task<Result<Response>> ModuleHandler::handle(Request request, Exchange& exchange) {
+  const Program program = program_;  // a reload may let go of this handler
+  exchange.program = program->settings.name;
+  auto selection = program->scripts.find(exchange.route_prefix, exchange.route_rest, exchange.world.loop.now());
+  if (!selection) co_return std::unexpected(std::move(selection.error()));
+  if (selection->kind == Selection::Kind::with_slash) co_return with_slash(request);
+  if (selection->kind == Selection::Kind::file) {
+    if (!program->files) co_return fail(Code::not_found, "no files are sent here");
+    auto sent = co_await program->files->handle(std::move(request), exchange);
+    co_return sent;
+  }
+  program->status->count_request();
+  auto response = co_await run(program, std::move(*selection), request, exchange);
+  co_return response;
+}
+
+net::Task<Result<void>> ModuleHandler::receive_body(Program program, Request& request, Exchange& exchange,
+                                                    std::optional<std::uint64_t>& length) {
+  auto body = co_await exchange::spool(std::move(request.body), {.memory = program->settings.module.body_memory},
+                                       program->temporary_folder, exchange.world.blocking, exchange.world.loop);
+  if (!body) co_return std::unexpected(std::move(body.error()));
+  length = body->length().value_or(0);
+  request.body = std::move(*body);
+  co_return Result<void>();
+}
+
+net::Task<Result<Response>> ModuleHandler::run(Program program, Selection selection, Request& request,
+                                               Exchange& exchange) {
+  const config::Module& module = program->settings.module;
+  net::Loop& loop = exchange.world.loop;
+  const auto soft = std::min(request.deadline, loop.now() + program->settings.timeout);
+  std::optional<std::uint64_t> length = request.head.content_length;
+  const bool has_body = request.head.has_body();
+  if (has_body && module.request_buffering != config::RequestBuffering::off) {
+    auto received = co_await receive_body(program, request, exchange, length);
+    if (!received) co_return std::unexpected(std::move(received.error()));
+  }
+  const bool sends_body = has_body && length != 0;
+
+  process::LeaseWish wish{.request_id = exchange.id.text(), .what = request_in_words(request.head)};
+  for (int left = kTries;; --left) {
+    auto lease = program->pool->try_lease(wish);
+    if (!lease) {
+      auto waited = co_await program->pool->lease(loop, wish);
+      if (!waited) co_return std::unexpected(tell_of_start(std::move(waited.error()), *program, exchange));
+      lease = std::move(*waited);
+    }
+    wish.not_this = lease->instance();
+    auto& channel = static_cast<WorkerAddress&>(lease->address()).on(loop);
+    if (!channel.stream()) {  // its end has been seen here, and is not known to the pool yet
+      lease->died("its channel has ended");
+      if (left > 0) continue;
+      co_return std::unexpected(
+          counted({Code::program_failed, "The workers ended before they had read the request."}, *program));
+    }
+    auto variables = program->environment.build({.head = request.head,
+                                                 .peer = request.peer,
+                                                 .script_name = selection.script_name,
+                                                 .path_info = selection.path_info,
+                                                 .script_filename = selection.script_filename,
+                                                 .content_length = has_body ? length : std::nullopt,
+                                                 .request_id = exchange.id.text(),
+                                                 .user = exchange.user,
+                                                 .auth_type = exchange.auth_type,
+                                                 .redirected_path = exchange.redirected_path,
+                                                 .redirected_query = exchange.redirected_query});
+    if (!gateway::request_fits(variables))
+      co_return fail(Code::header_too_large, "the request has more header fields than a worker can be sent");
+    auto answer = co_await upstream::call_worker(
+        {.channel = channel,
+         .owner = std::make_unique<LeaseOwner>(std::move(lease), program, std::string(exchange.id.text())),
+         .exchange = exchange,
+         .method = request.head.method,
+         .body = sends_body ? std::move(request.body) : exchange::Body(),
+         .body_length = length,
+         .soft = soft,
+         .hard = soft + module.timeout_grace,
+         .head_limit = module.output_head,
+         .cgi_redirects = module.language == config::Language::perl && module.psgi.empty(),
+         .buffer = module.buffer},
+        std::move(variables));
+    if (answer) {
+      auto response = co_await respond(program, std::move(*answer), request, exchange);
+      co_return response;
+    }
+    auto& failure = answer.error();
+    if (failure.unread && !failure.body_touched && left > 0) {
+      request.body = std::move(failure.body);
+      continue;
+    }
+    const bool its_own = failure.error.code == Code::program_failed || failure.error.code == Code::program_timeout ||
+                         failure.error.code == Code::internal;
+    if (!its_own) co_return std::unexpected(std::move(failure.error));  // the client's
+    co_return std::unexpected(counted(std::move(failure.error), *program));
+  }
+}
+
+net::Task<Result<Response>> ModuleHandler::respond(Program program, upstream::Answer answer, Request& request,
+                                                   Exchange& exchange) {
+  if (!answer.local_target.empty()) {
+    answer.body = {};
+    if (exchange.redirected_path.empty()) {
+      exchange.redirected_path = request.head.raw_path;
+      exchange.redirected_query = request.head.query;
+    }
+    auto elsewhere = co_await exchange.redirect_locally(std::move(answer.local_target));
+    co_return elsewhere;
+  }
+  Response response{.status = answer.status,
+                    .reason = std::move(answer.reason),
+                    .headers = std::move(answer.headers),
+                    .body = std::move(answer.body)};
+  const auto& xsendfile_root = program->settings.module.xsendfile_root;
+  if (!answer.send_file.empty() && !xsendfile_root.empty()) {
+    const bool status_given = response.status != 200;
+    response.body = {};
+    auto sent = exchange::send_file(xsendfile_root, answer.send_file, std::move(response), status_given, request.head,
+                                    static_cast<std::int64_t>(std::time(nullptr)));
+    if (!sent) program->status->count_failure(sent.error().message);
+    co_return sent;
+  }
+  co_return response;
+}
+
+}  // namespace fivefold::models::module

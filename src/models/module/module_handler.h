@@ -1,0 +1,30 @@
+#pragma once
+// One request to a program in a worker: a script, a body, a worker, the call, the answer.
+#include <memory>
+
+#include "exchange/exchange.h"
+#include "models/module/module_program.h"
+#include "upstream/worker_call.h"
+
+namespace fivefold::models::module {
+
+class ModuleHandler final : public exchange::Handler {
+ public:
+  static constexpr int kTries = 3;  // workers that may turn out to be gone before one has read the request
+
+  explicit ModuleHandler(std::shared_ptr<const ModuleProgram> program) : program_(std::move(program)) {}
+  net::Task<Result<exchange::Response>> handle(exchange::Request request, exchange::Exchange& exchange) override;
+
+ private:
+  using Program = std::shared_ptr<const ModuleProgram>;
+  static net::Task<Result<void>> receive_body(Program program, exchange::Request& request, exchange::Exchange& exchange,
+                                              std::optional<std::uint64_t>& length);
+  static net::Task<Result<exchange::Response>> run(Program program, Selection selection, exchange::Request& request,
+                                                   exchange::Exchange& exchange);
+  static net::Task<Result<exchange::Response>> respond(Program program, upstream::Answer answer,
+                                                       exchange::Request& request, exchange::Exchange& exchange);
+
+  Program program_;
+};
+
+}  // namespace fivefold::models::module

@@ -1,0 +1,62 @@
+#pragma once
+// What a path runs: a script with its PATH_INFO, a file, a folder. Decided by the server alone; a worker executes what
+// SCRIPT_FILENAME says.
+#include <memory>
+#include <mutex>
+#include <string>
+#include <string_view>
+
+#include "base/error.h"
+#include "base/unique_fd.h"
+#include "config/config.h"
+#include "net/timer.h"
+
+namespace fivefold::models::module {
+
+struct Selection {
+  enum class Kind : std::uint8_t {
+    script,
+    file,       // is sent, and so is the listing of a folder
+    with_slash  // a folder's path without its slash: the client is sent to the one with it
+  };
+  Kind kind = Kind::script;
+  std::string script_name;      // SCRIPT_NAME
+  std::string path_info;        // empty, or begins with '/'
+  std::string script_filename;  // absolute; empty for an application that is no file (PSGI, WSGI)
+};
+
+// Every look is an openat2 with RESOLVE_BENEATH: no "..", no link leads out of the root. Any thread.
+class ScriptSelection {
+ public:
+  // How long the opened root is kept before its path is looked up again: it may be a link to a release.
+  static constexpr std::chrono::milliseconds kRootValid{1000};
+
+  explicit ScriptSelection(const config::Module& settings);
+  ScriptSelection(ScriptSelection&& other) noexcept;
+
+  // `prefix` + `rest` is the normalised, decoded path, cut where the route's pattern ends. Errors: Code::not_found;
+  // Code::forbidden for what leads out of the root or lies where nothing is run.
+  Result<Selection> find(std::string_view prefix, std::string_view rest, net::TimePoint now) const;
+
+ private:
+  enum class Kind : std::uint8_t { regular, folder, missing };
+  struct Path;  // of one request
+  Result<Selection> php(std::string_view prefix, std::string_view rest, net::TimePoint now) const;
+  Result<Selection> perl(std::string_view prefix, std::string_view rest, net::TimePoint now) const;
+  Result<std::optional<Selection>> try_entry(const std::string& entry, const Path& path) const;
+  Result<std::optional<Selection>> folder(const Path& path) const;
+  Result<Selection> script(const Path& path, std::string_view file, std::string_view path_info) const;
+  bool is_script(std::string_view name) const;
+  Result<std::shared_ptr<const UniqueFd>> root(net::TimePoint now) const;
+  Result<Kind> look(int root, std::string_view path) const;
+
+  config::Module settings_;
+  mutable std::mutex mutex_;
+  mutable std::shared_ptr<const UniqueFd> root_;
+  mutable net::TimePoint root_opened_{};
+};
+
+// Whether a name is a script's source, of whatever version and configuration: it is never sent.
+bool is_source(std::string_view name);
+
+}  // namespace fivefold::models::module

@@ -1,0 +1,38 @@
+#include "models/module/worker_process.h"
+
+#include <sys/socket.h>
+
+namespace fivefold::models::module {
+
+WorkerAddress::WorkerAddress(std::vector<UniqueFd> channels, std::span<net::Loop* const> loops, std::size_t head_limit)
+    : loops_(loops.begin(), loops.end()), head_limit_(head_limit), fds_(std::move(channels)), of_loop_(loops_.size()) {}
+
+WorkerAddress::~WorkerAddress() {
+  for (std::size_t i = 0; i < of_loop_.size(); ++i)
+    if (of_loop_[i]) loops_[i]->destroy_here(std::move(of_loop_[i]));
+}
+
+upstream::WorkerChannel& WorkerAddress::on(net::Loop& loop) {
+  const auto index = loop.index();
+  auto& one = of_loop_[index];
+  if (!one) one = std::make_shared<upstream::WorkerChannel>(loop, std::move(fds_[index]), head_limit_);
+  return *one;
+}
+
+void WorkerAddress::end_channels() {
+  for (std::size_t i = 0; i < loops_.size(); ++i)
+    loops_[i]->post([self = shared_from_this(), i] {
+      auto& channel = self->of_loop_[i];
+      net::Stream* stream = channel ? channel->stream() : nullptr;
+      if (const int fd = stream ? stream->fd() : self->fds_[i].get(); fd >= 0) ::shutdown(fd, SHUT_WR);
+    });
+}
+
+WorkerProcess::WorkerProcess(std::unique_ptr<WorkerChild> child, std::weak_ptr<WorkerAddress> address)
+    : child_(std::move(child)) {
+  child_->on_orphan_told_to_leave([address = std::move(address)] {
+    if (const auto channels = address.lock()) channels->end_channels();
+  });
+}
+
+}  // namespace fivefold::models::module
