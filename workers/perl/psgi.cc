@@ -126,6 +126,17 @@ worker::Outcome Psgi::outcome(bool exited) {
 
 worker::Outcome Psgi::serve(worker::Request& request) {
   request_ = &request;
+  // What Perl's functions put by for later is freed with this scope.
+  ENTER;
+  SAVETMPS;
+  const worker::Outcome result = serve_one(request);
+  FREETMPS;
+  LEAVE;
+  request_ = nullptr;
+  return result;
+}
+
+worker::Outcome Psgi::serve_one(worker::Request& request) {
   HV* env = environment_.build(request);
   if (env == nullptr) return {false, worker::protocol::kFailed, "The body of the request did not become whole."};
   SV* argument = newRV_noinc(reinterpret_cast<SV*>(env));
@@ -162,7 +173,6 @@ worker::Outcome Psgi::serve(worker::Request& request) {
   log_rest();
   handles_.restore();
   handles_.disconnect();
-  request_ = nullptr;
   return result;
 }
 

@@ -22,6 +22,7 @@ class Psgi : public Sinks {
   ssize_t input(char*, std::size_t) override { return 0; }
 
  private:
+  worker::Outcome serve_one(worker::Request& request);
   void log_rest();
   void clean_up(HV* env);
   worker::Outcome outcome(bool exited);

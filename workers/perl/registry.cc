@@ -220,6 +220,9 @@ worker::Outcome Registry::serve(worker::Request& request) {
   began_ = now_ms();
   output_.begin(request);
   const std::string path(request.variable("SCRIPT_FILENAME"));
+  // What Perl's functions put by for later is freed with this scope.
+  ENTER;
+  SAVETMPS;
   environment_.fill(request);
   handles_.connect(*this);
   watch_operators(this);
@@ -247,6 +250,8 @@ worker::Outcome Registry::serve(worker::Request& request) {
   handles_.disconnect();
   watch_operators(nullptr);
   environment_.restore();
+  FREETMPS;
+  LEAVE;
   request_ = nullptr;
   return outcome;
 }

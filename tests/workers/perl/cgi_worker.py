@@ -58,3 +58,7 @@ def without_time(head):
 def clean(lines):
     # CGI::Carp begins lines with the time and the script; once loaded, also those of scripts that do not ask for it.
     return [re.sub(r"^(\[[^]]*\] )?(\w+\.cgi: )?", "", line) for line in lines if line]
+
+
+def private_kib(worker):
+    return sum(int(line.split()[1]) for line in open(f"/proc/{worker.pid}/smaps_rollup") if line.startswith("Private_Dirty"))

@@ -6,7 +6,7 @@ import time
 import pytest
 
 from driver import ABORT, BROKEN, FAILED, HEAD_ONLY, IS_IDLE, TIMED_OUT, Zygote
-from cgi_worker import BASE, Ask, start
+from cgi_worker import BASE, Ask, private_kib, start
 
 HEAD = 'print "Content-Type: text/plain\\n\\n";\n'
 
@@ -174,15 +174,21 @@ def test_random_numbers_differ_between_workers(zygote, folder):
     assert len({running.fork().call(Ask("script").variables(folder)).text_body for _ in range(3)}) == 3
 
 
-def test_memory_stays_as_it_is(zygote, folder):
-    put(folder, "script", 'my %h = map { $_ => "x" x 100 } 1 .. 50; my $f = sub { keys %h }; sub named { scalar keys %h } local $ENV{X} = "y"; print STDOUT "";' + HEAD +
-        'print named(); eval { exit } if $ENV{QUERY_STRING};')
-    worker = start(zygote, folder=folder).fork()
+@pytest.mark.parametrize("name", ["lexicals", "data", "formats", "handles", "exit_in_sub", "dies", "library", "cgi_pm"])
+def test_memory_stays_as_it_is(zygote, name):
+    worker = start(zygote).fork()
+    for number in range(1500):
+        if number == 300:
+            before = private_kib(worker)
+        worker.call(Ask(name, str(number % 2 or "")).variables())
+    assert private_kib(worker) - before < 150
 
-    def private():
-        return sum(int(line.split()[1]) for line in open(f"/proc/{worker.pid}/smaps_rollup") if line.startswith("Private_Dirty"))
-    for number in range(4000):
-        if number == 2000:
-            before = private()
-        assert worker.call(Ask("script", str(number % 2 or "")).variables(folder)).text_body == "50"
-    assert private() - before < 200      # KiB
+
+def test_memory_stays_as_it_is_when_variables_change(zygote, folder):
+    put(folder, "script", "$ENV{FROM_SCRIPT} = 1; delete $ENV{SERVER_NAME}; my $kept = \\$ENV{SERVER_PORT};" + HEAD + "print join ',', sort grep { /HTTP_X|FROM/ } keys %ENV;")
+    worker = start(zygote, folder=folder).fork()
+    for number in range(1500):
+        if number == 300:
+            before = private_kib(worker)
+        assert worker.call(Ask("script", headers=((f"X-{number % 7}", "y"),)).variables(folder)).text_body == f"FROM_SCRIPT,HTTP_X_{number % 7}"
+    assert private_kib(worker) - before < 150

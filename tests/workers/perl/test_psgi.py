@@ -5,7 +5,7 @@ import time
 import pytest
 
 from driver import ABORT, BODY_BROKEN, BROKEN, FAILED, HEAD_ONLY, IS_IDLE, LEAVING, TIMED_OUT, UNKNOWN_LENGTH, Zygote, cgi_variables
-from cgi_worker import BASE
+from cgi_worker import BASE, private_kib
 
 LINT = "use Plack::Builder; builder { enable 'Lint'; $app };"
 LISTS = "my $app = sub { my $env = shift; %s };"
@@ -248,3 +248,13 @@ def test_plack_middleware(app):
     upload = b'--B\r\nContent-Disposition: form-data; name="a"\r\n\r\nform\r\n--B\r\nContent-Disposition: form-data; name="f"; filename="x"\r\n\r\n' + b"z" * 5000 + b"\r\n--B--\r\n"
     answer = worker.call(variables("/app", "POST", headers=[("Content-Type", "multipart/form-data; boundary=B"), ("Content-Length", str(len(upload)))]), upload)
     assert answer.text_body == "form|/app|5000|POST"
+
+
+def test_memory_stays_as_it_is(app):
+    worker = app("die \"oops\\n\" if $env->{PATH_INFO} eq '/die'; my $w; return sub { $w = $_[0]->([200, []]); $w->write('x') } if $env->{PATH_INFO} eq '/writer'; " + BODY, lint=False)
+    asks = [(variables("/", "POST", headers=[("Content-Length", "7")]), b"a=1&b=2"), (variables("/die"), b""), (variables("/writer"), b"")]
+    for number in range(3000):
+        if number == 600:
+            before = private_kib(worker)
+        worker.call(*asks[number % 3])
+    assert private_kib(worker) - before < 150
