@@ -49,6 +49,33 @@ Complaint check_cookie(std::string_view name) {
   return {};
 }
 
+struct ForwardName {
+  std::string_view name;
+  Forward bit;
+};
+constexpr std::array<ForwardName, 5> kForwardNames{{{"x-forwarded", kForwardX},
+                                                    {"forwarded", kForwardStandard},
+                                                    {"x-real-ip", kForwardRealIp},
+                                                    {"x-request-id", kForwardId},
+                                                    {"traceparent", kForwardTrace}}};
+
+Complaint check_forward(std::string_view word) {
+  for (const auto& known : kForwardNames)
+    if (known.name == word) return {};
+  return {"not one of the fields that are added",
+          "\"x-forwarded\", \"forwarded\", \"x-real-ip\", \"x-request-id\" and \"traceparent\" are"};
+}
+
+void read_forward(TableReader& reader, App& app) {
+  std::vector<std::string> words;
+  for (const auto& known : kForwardNames) words.emplace_back(known.name);
+  reader.texts("forward", words, check_forward);
+  app.forward = 0;
+  for (const auto& word : words)
+    for (const auto& known : kForwardNames)
+      if (known.name == word) app.forward |= known.bit;
+}
+
 Complaint check_host(std::string_view host) {
   if (!http::parse_authority(host)) return {"not a host", "write \"app.internal\" or \"app.internal:8000\""};
   return {};
@@ -333,6 +360,7 @@ void read_app(TableReader& reader, const std::string& working_directory, App& ap
   reader.boolean("private_tmp", app.private_tmp);
   reader.boolean("pass_authorization", app.pass_authorization);
   reader.boolean("strip_prefix", app.strip_prefix);
+  read_forward(reader, app);
   reader.text("host", app.host, check_host);
   reader.path("xsendfile_root", app.xsendfile_root);
   read_tls(reader, app, describe);
@@ -377,6 +405,7 @@ const std::vector<std::string_view>& app_keys() {
                                                      "private_tmp",
                                                      "pass_authorization",
                                                      "strip_prefix",
+                                                     "forward",
                                                      "host",
                                                      "xsendfile_root",
                                                      "tls"};

@@ -59,6 +59,7 @@ retries = 0
 private_tmp = true
 pass_authorization = false
 strip_prefix = true
+forward = ["x-forwarded", "traceparent"]
 host = "app.internal:8000"
 xsendfile_root = "files"
 env = { HTTP_PROXY = "http://proxy", SCRIPT_NAME = "/api", NODE_OPTIONS = "--inspect" }
@@ -108,6 +109,7 @@ watch = ["api/src"]
   EXPECT_TRUE(app.private_tmp);
   EXPECT_FALSE(app.pass_authorization);
   EXPECT_TRUE(app.strip_prefix);
+  EXPECT_EQ(app.forward, kForwardX | kForwardTrace);
   EXPECT_EQ(app.host, "app.internal:8000");
   EXPECT_EQ(app.xsendfile_root, "/etc/f/files");
   // Its environment is its own: what the server computes for a process per request is nothing here.
@@ -178,6 +180,7 @@ TEST(ParseApp, WhatIsLeftOutHasItsDefault) {
   EXPECT_EQ(one.app.max_instances, 1u);
   EXPECT_EQ(one.app.protocol, Protocol::http);
   EXPECT_TRUE(one.app.pass_authorization);
+  EXPECT_EQ(one.app.forward, kForwardAll);
   EXPECT_TRUE(one.app.tls_verify);
   EXPECT_EQ(one.app.health_path, "");
   EXPECT_THAT(one.app.address, IsEmpty());

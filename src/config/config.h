@@ -167,6 +167,15 @@ enum class Ready : std::uint8_t {
 };
 
 enum class OnTimeout : std::uint8_t { keep, replace };  // what a request past `timeout` means for its instance
+// What an application is told of the client beside the client's own fields; one bit each (App::forward).
+enum Forward : std::uint8_t {
+  kForwardX = 1,         // X-Forwarded-For, -Proto, -Host, -Port
+  kForwardStandard = 2,  // Forwarded, RFC 7239
+  kForwardRealIp = 4,    // X-Real-IP
+  kForwardId = 8,        // X-Request-Id
+  kForwardTrace = 16,    // traceparent (W3C Trace Context)
+  kForwardAll = 31
+};
 enum class RequestBuffering : std::uint8_t { off, memory_then_disk };  // stream a request body, or have it whole first
 
 struct App {
@@ -211,6 +220,7 @@ struct App {
   bool private_tmp = false;              // TMPDIR is a folder of the instance's own
   bool pass_authorization = true;        // Authorization reaches the application
   bool strip_prefix = false;             // the application sees the path below its route; X-Forwarded-Prefix tells it
+  std::uint8_t forward = kForwardAll;    // fields of the server's own that HTTP applications get
   std::string host = {};                 // Host sent instead of the client's
   std::string xsendfile_root = {};       // X-Sendfile / X-Accel-Redirect beneath this folder; empty: dropped
   // FastCGI applications that are told a script, as php-fpm is.

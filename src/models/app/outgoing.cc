@@ -1,6 +1,6 @@
 #include "models/app/outgoing.h"
 
-#include <fmt/format.h>
+#include <charconv>
 
 #include <algorithm>
 
@@ -10,6 +10,8 @@
 
 namespace fivefold::models::app {
 namespace {
+
+constexpr std::size_t kOurFields = 384;  // bytes of what is added, without addresses and names of hosts
 
 // Whether a client's field of this name is replaced or withheld.
 bool is_ours(std::string_view name, const config::App& app) {
@@ -42,10 +44,13 @@ bool is_ours(std::string_view name, const config::App& app) {
 }
 
 // RFC 7239 section 4: an address in brackets and quotes where it has colons.
-std::string forwarded_node(const exchange::Peer& peer) {
-  if (peer.address.find(':') == std::string::npos) return peer.address;
-  if (peer.address == "unix:") return "unknown";
-  return "\"[" + peer.address + "]\"";
+void append_forwarded_node(const exchange::Peer& peer, std::string& out) {
+  if (peer.address == "unix:")
+    out.append("unknown");
+  else if (peer.address.find(':') != std::string::npos)
+    out.append("\"[").append(peer.address).append("]\"");
+  else
+    out.append(peer.address);
 }
 
 // What follows the bytes of `raw` that decode to `prefix`, which begins and ends with a slash: "x%2Fy" of
@@ -103,35 +108,57 @@ upstream::OutgoingHead outgoing_head(const AppProgram& program, const exchange::
 
   const std::string_view client_host =
       head.host_field.empty() ? std::string_view(program.server_name) : head.host_field;
-  fields.add("Host", app.host.empty() ? client_host : std::string_view(app.host));
   const std::string_view client = peer.address == "unix:" ? std::string_view("127.0.0.1") : peer.address;
-  fields.add("X-Forwarded-For", client);
-  fields.add("X-Forwarded-Proto", peer.secure ? "https" : "http");
-  fields.add("X-Forwarded-Host", client_host);
-  if (peer.local_port != 0) fields.add("X-Forwarded-Port", std::to_string(peer.local_port));
+  const std::string_view scheme = peer.secure ? "https" : "http";
+  const auto id = exchange.id.text();
+  std::size_t size = kOurFields + 3 * client_host.size() + 3 * client.size();
+  for (const auto& field : head.fields) size += field.name.size() + field.value.size() + 4;
+  fields.reserve(size);
+  fields.add("Host", app.host.empty() ? client_host : std::string_view(app.host));
+  if (app.forward & config::kForwardX) {
+    fields.add("X-Forwarded-For", client);
+    fields.add("X-Forwarded-Proto", scheme);
+    fields.add("X-Forwarded-Host", client_host);
+    if (peer.local_port != 0) {
+      char digits[8];
+      const auto end = std::to_chars(digits, digits + sizeof digits, peer.local_port).ptr;
+      fields.add("X-Forwarded-Port", {digits, end});
+    }
+  }
   if (app.strip_prefix && exchange.route_prefix.size() > 1)
     fields.add("X-Forwarded-Prefix",
                percent_encode_path(exchange.route_prefix.substr(0, exchange.route_prefix.size() - 1)));
-  fields.add("X-Real-IP", client);
-  fields.add("Forwarded", fmt::format("for={};host=\"{}\";proto={}", forwarded_node(peer), client_host,
-                                      peer.secure ? "https" : "http"));
-  const auto id = exchange.id.text();
-  fields.add("X-Request-Id", id);
+  if (app.forward & config::kForwardRealIp) fields.add("X-Real-IP", client);
+  thread_local std::string text;  // its room is there for the next request
+  if (app.forward & config::kForwardStandard) {
+    text.assign("for=");
+    append_forwarded_node(peer, text);
+    text.append(";host=\"").append(client_host).append("\";proto=").append(scheme);
+    fields.add("Forwarded", text);
+  }
+  if (app.forward & config::kForwardId) fields.add("X-Request-Id", id);
 
-  std::string connection;
-  bool traceparent = false;
-  for (const auto& field : head.fields)
-    if (equals_ignoring_case(field.name, "Connection"))
-      connection.append(connection.empty() ? "" : ",").append(field.value);
+  const http::Field* connection = nullptr;
+  std::string joined;
+  for (const auto& field : head.fields) {
+    if (!equals_ignoring_case(field.name, "Connection")) continue;
+    if (connection) joined.append(joined.empty() ? connection->value : "").append(",").append(field.value);
+    connection = &field;
+  }
+  const std::string_view options = !connection ? std::string_view() : joined.empty() ? connection->value : joined;
   const bool plain_connection =
-      connection.empty() || equals_ignoring_case(connection, "keep-alive") || equals_ignoring_case(connection, "close");
+      options.empty() || equals_ignoring_case(options, "keep-alive") || equals_ignoring_case(options, "close");
+  bool traceparent = false;
   for (const auto& field : head.fields) {
     if (is_ours(field.name, app) || field.name.find('_') != std::string_view::npos) continue;
-    if (!plain_connection && http::is_hop_by_hop(field.name, connection)) continue;
+    if (!plain_connection && http::is_hop_by_hop(field.name, options)) continue;
     traceparent = traceparent || equals_ignoring_case(field.name, "traceparent");
-    fields.add(field.name, field.value);
+    fields.add_parsed(field);
   }
-  if (!traceparent) fields.add("traceparent", fmt::format("00-{}-{}-01", id, id.substr(16)));
+  if (!traceparent && (app.forward & config::kForwardTrace)) {
+    text.assign("00-").append(id).append("-").append(id.substr(16)).append("-01");
+    fields.add("traceparent", text);
+  }
 
   // RFC 9110 section 7.8; h2c is between the client and us alone.
   if (head.upgrade && !head.has_body() && head.minor_version == 1)

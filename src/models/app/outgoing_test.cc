@@ -102,6 +102,20 @@ TEST(Outgoing, EncodedSlashesGoOnAsTheyWereWritten) {
   EXPECT_EQ(below("/%61pp/"), "/");
 }
 
+TEST(Outgoing, OnlyWhatTheConfigurationNamesIsTold) {
+  Rig rig(
+      "GET / HTTP/1.1\r\nHost: a\r\nX-Real-IP: 6.6.6.6\r\nForwarded: for=6.6.6.6\r\nX-Forwarded-For: 6.6.6.6\r\n\r\n");
+  const auto told = [&](std::uint8_t forward) {
+    rig.program.settings.app.forward = forward;
+    return rig.out().fields.wire();
+  };
+  EXPECT_EQ(told(0), "Host: a\r\n");  // the client's own are no better than before
+  EXPECT_EQ(told(config::kForwardRealIp), "Host: a\r\nX-Real-IP: 192.0.2.7\r\n");
+  EXPECT_EQ(told(config::kForwardX),
+            "Host: a\r\nX-Forwarded-For: 192.0.2.7\r\nX-Forwarded-Proto: http\r\nX-Forwarded-Host: a\r\n"
+            "X-Forwarded-Port: 8080\r\n");
+}
+
 TEST(Outgoing, AuthorizationGoesOnUnlessWithheld) {
   Rig rig("GET / HTTP/1.1\r\nHost: a\r\nAuthorization: Basic x\r\n\r\n");
   EXPECT_TRUE(rig.out().fields.has("Authorization"));
