@@ -8,10 +8,11 @@ void remember_settings();
 void forget_settings();
 // After begin_turn(). false: the body did not become whole.
 bool begin_renewed();
-// Runs the shutdown functions of the request, sends what is left of the response and lets go of what belonged to the request.
+// Runs the shutdown functions of the request, sends what is left of the response and lets go of what belonged to the
+// request.
 void end_renewed();
-// When the script has ended, perhaps within a request: php_request_shutdown() will run that one's shutdown functions, and
-// then the script's own.
+// When the script has ended, perhaps within a request: php_request_shutdown() will run that one's shutdown functions,
+// and then the script's own.
 void end_interrupted();
 
 }  // namespace fivefold::worker::php
