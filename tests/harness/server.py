@@ -140,9 +140,9 @@ class Server:
         stop = time.monotonic() + 4
         while True:
             now = self._descriptors()
-            # A process that was looked at right after its start did not have all it works with yet.
+            # A process that was looked at right after its start did not have all it works with yet: pipes and channels of its programs.
             grown = {pid: (len(self.settled[pid]), len(now[pid])) for pid in now
-                     if pid in self.settled and len(now[pid]) > max(len(self.settled[pid]), 8) + 8}
+                     if pid in self.settled and len(now[pid]) > max(len(self.settled[pid]), 8) + 24}
             defunct = processes.zombies(self.pid)
             if not grown and not defunct:
                 break
