@@ -72,7 +72,7 @@ def test_each_file_runs_by_its_kind(folder, served):
 
 
 def test_sources_of_programs_are_never_sent(folder, served):
-    secrets = {"page.php": "<?php $password = 'secret source'; ?>", "api/server.js": "// secret source", "api/package.json": '{"scripts": {"start": "node server.js"}, "x": "secret source"}',
+    secrets = {"page.php": "<?php $password = 'secret source'; no_such_function(); ?>", "api/server.js": "// secret source", "api/package.json": '{"scripts": {"start": "node server.js"}, "x": "secret source"}',
                "shop/wsgi.py": "# secret source", "functions/thumb/app.py": "# secret source", "cgi-bin/tool.pl": "#!/usr/bin/perl\n# secret source", "x.cgi": "secret source"}
     for name, text in secrets.items():
         folder.write(name, text)
