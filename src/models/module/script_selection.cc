@@ -91,13 +91,35 @@ bool ScriptSelection::is_script(std::string_view name) const {
   return std::ranges::any_of(settings_.extensions, [&](const auto& end) { return ends_ignoring_case(name, end); });
 }
 
+bool ScriptSelection::is_known(std::string_view file, net::TimePoint now) const {
+  const std::lock_guard lock(mutex_);
+  const auto found = known_.find(file);
+  return found != known_.end() && now < found->second;
+}
+
+void ScriptSelection::remember(std::string_view file, net::TimePoint now) const {
+  const std::lock_guard lock(mutex_);
+  if (known_.size() >= kMostKnown) known_.clear();
+  known_.insert_or_assign(std::string(file), now + kScriptValid);
+}
+
 Result<Selection> ScriptSelection::php(std::string_view prefix, std::string_view rest, net::TimePoint now) const {
   if (has_hidden(rest)) return not_found(rest);
+  // The first part that names a script which is there.
+  if (settings_.worker.empty()) {
+    for (std::size_t start = 0; start < rest.size();) {
+      const auto end = std::min(rest.find('/', start), rest.size());
+      if (is_script(rest.substr(start, end - start))) {
+        const auto file = rest.substr(0, end);
+        if (!is_known(file, now)) break;
+        return script({prefix, rest}, file, rest.substr(end));
+      }
+      start = end + 1;
+    }
+  }
   const auto folder = root(now);
   if (!folder) return std::unexpected(folder.error());
   const Path path{prefix, rest, (*folder)->get()};
-
-  // The first part that names a script which is there.
   bool named_one = false;
   for (std::size_t start = 0; start < rest.size();) {
     const auto end = std::min(rest.find('/', start), rest.size());
@@ -106,7 +128,10 @@ Result<Selection> ScriptSelection::php(std::string_view prefix, std::string_view
       const auto file = rest.substr(0, end);
       const auto found = look(path.root, file);
       if (!found) return std::unexpected(found.error());
-      if (*found == Kind::regular && settings_.worker.empty()) return script(path, file, rest.substr(end));
+      if (*found == Kind::regular && settings_.worker.empty()) {
+        remember(file, now);
+        return script(path, file, rest.substr(end));
+      }
       if (*found == Kind::missing) break;
     }
     start = end + 1;

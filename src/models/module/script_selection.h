@@ -5,6 +5,7 @@
 #include <mutex>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 
 #include "base/error.h"
 #include "base/unique_fd.h"
@@ -31,6 +32,11 @@ class ScriptSelection {
   // How long the opened root is kept before its path is looked up again: it may be a link to a release.
   static constexpr std::chrono::milliseconds kRootValid{1000};
 
+  // How long a script that was found is not looked for again. A new one is found at once; one that has gone is the
+  // worker's to miss.
+  static constexpr std::chrono::milliseconds kScriptValid{1000};
+  static constexpr std::size_t kMostKnown = 4096;
+
   explicit ScriptSelection(const config::Module& settings);
   ScriptSelection(ScriptSelection&& other) noexcept;
 
@@ -47,11 +53,18 @@ class ScriptSelection {
   Result<std::optional<Selection>> folder(const Path& path) const;
   Result<Selection> script(const Path& path, std::string_view file, std::string_view path_info) const;
   bool is_script(std::string_view name) const;
+  bool is_known(std::string_view file, net::TimePoint now) const;
+  void remember(std::string_view file, net::TimePoint now) const;
   Result<std::shared_ptr<const UniqueFd>> root(net::TimePoint now) const;
   Result<Kind> look(int root, std::string_view path) const;
 
   config::Module settings_;
+  struct Hash {
+    using is_transparent = void;
+    std::size_t operator()(std::string_view text) const { return std::hash<std::string_view>()(text); }
+  };
   mutable std::mutex mutex_;
+  mutable std::unordered_map<std::string, net::TimePoint, Hash, std::equal_to<>> known_;  // scripts, until when
   mutable std::shared_ptr<const UniqueFd> root_;
   mutable net::TimePoint root_opened_{};
 };

@@ -65,6 +65,22 @@ TEST(ScriptSelection, TheFirstPartThatIsAScriptRuns) {
   EXPECT_EQ(site.of("", "/view.php"), "/view.php|") << "a route for one path";
 }
 
+TEST(ScriptSelection, AScriptThatWasFoundIsKnownForAWhile) {
+  Site site;
+  const ScriptSelection selection(site.settings);
+  const auto now = net::Clock::now();
+  const auto finds = [&](net::TimePoint when) {
+    const auto found = selection.find("/", "late.php/x", when);
+    return found && found->script_name == "/late.php" && found->path_info == "/x";
+  };
+  EXPECT_FALSE(finds(now));
+  site.write("late.php");
+  EXPECT_TRUE(finds(now)) << "a new one is found at once";
+  fs::remove(site.settings.root + "/late.php");
+  EXPECT_TRUE(finds(now));
+  EXPECT_FALSE(finds(now + ScriptSelection::kScriptValid));
+}
+
 TEST(ScriptSelection, WhatIsTriedElse) {
   Site site;
   EXPECT_EQ(site.of("style.css"), "file");
