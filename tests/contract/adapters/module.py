@@ -20,7 +20,16 @@ def deploy_php(folder, settings):
             f'ini = {{ post_max_size = "256M", display_errors = false, output_buffering = 0 }}\n{lines}\n')
 
 
+def deploy_wsgi(folder, settings):
+    folder.write("program/contract_wsgi.py", (PROGRAMS / "contract_wsgi.py").read_text())
+    lines = "\n".join(f"{key} = {value}" for key, value in settings.items())
+    return ('[program.contract]\nmodel = "module"\nlanguage = "python"\nroot = "program"\nwsgi = "contract_wsgi:application"\n'
+            + lines + "\n")
+
+
+CAPABILITIES = {"streams", "meta-variables", "crash-mid-response", "end-is-told", "stderr", "pid"}
 ADAPTERS = [
     Adapter("module-php", "module", deploy_php, needs=[worker("php")],
-            capabilities={"streams", "meta-variables", "crash-mid-response", "end-is-told", "stderr", "pid"}),
+            capabilities=CAPABILITIES),
+    Adapter("module-wsgi", "module", deploy_wsgi, needs=[worker("python")], capabilities=CAPABILITIES),
 ]
