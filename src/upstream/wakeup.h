@@ -2,6 +2,7 @@
 // Somebody waits for something to change, up to a deadline.
 #include <coroutine>
 #include <memory>
+#include <optional>
 #include <utility>
 
 #include "net/loop.h"
@@ -58,6 +59,24 @@ class Wakeup {
   };
   net::Loop& loop_;
   std::shared_ptr<Shared> shared_;
+};
+
+// A wakeup that costs nothing until somebody waits. For waiters that look at what they wait for right before they do:
+// what was set before the first wait is forgotten.
+class LazyWakeup {
+ public:
+  explicit LazyWakeup(net::Loop& loop) : loop_(loop) {}
+  void set() {
+    if (wakeup_) wakeup_->set();
+  }
+  Wakeup::Wait wait(net::TimePoint at = net::kNever) {
+    if (!wakeup_) wakeup_.emplace(loop_);
+    return wakeup_->wait(at);
+  }
+
+ private:
+  net::Loop& loop_;
+  std::optional<Wakeup> wakeup_;
 };
 
 }  // namespace fivefold::upstream

@@ -87,8 +87,8 @@ class WorkerExchange : public std::enable_shared_from_this<WorkerExchange> {
   bool pumping_ = false;
   bool told_ = false;  // the owner, of broken_
   bool pause_due_ = false;
-  Wakeup arrived_;  // for next(): output, the end or an error
-  Wakeup drained_;  // for the pump: room in output_
+  LazyWakeup arrived_;  // for next(): output, the end or an error
+  LazyWakeup drained_;  // for the pump: room in output_
 };
 
 }  // namespace fivefold::upstream

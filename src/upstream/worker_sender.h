@@ -27,7 +27,7 @@ class WorkerSender {
   void stop();
   // Whether a frame is under way: the next one must not be written yet. `quiet` is set when it no longer is.
   bool mid_frame() const { return mid_frame_; }
-  Wakeup& quiet() { return quiet_; }
+  LazyWakeup& quiet() { return quiet_; }
   // Nobody reads the response: the body is let go of, and the worker told.
   void abandon();
   // The stream is about to go.
@@ -61,8 +61,8 @@ class WorkerSender {
   bool touched_ = false;
   std::optional<Error> failure_;
   std::shared_ptr<WorkerSender*> self_;  // for the interruption that is on its way
-  Wakeup credit_given_;
-  Wakeup quiet_;
+  LazyWakeup credit_given_;
+  LazyWakeup quiet_;
   net::Running feeder_;  // last: destroyed before what it uses
 };
 
