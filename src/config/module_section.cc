@@ -146,6 +146,11 @@ void read_module(TableReader& reader, Module& module, bool describe) {
   reader.choice("language", module.language,
                 {{"php", Language::php}, {"perl", Language::perl}, {"python", Language::python}});
   reader.has_no_default();
+  // An interface that one language has tells it.
+  if (const Node& table = reader.table(); !table.find("language")) {
+    if (table.find("psgi")) module.language = Language::perl;
+    if (table.find("wsgi")) module.language = Language::python;
+  }
   reader.path("root", module.root);
   if (module.root.empty() && !describe && module.language == Language::python) module.root = directory;
   const std::string& base = module.root.empty() ? directory : module.root;
@@ -196,7 +201,7 @@ void check_module(const Node& table, const Program& program, Context& context) {
   Faults& faults = context.faults;
   const auto name = "program '" + printable(program.name) + "'";
   const Module& module = program.module;
-  if (!table.find("language"))
+  if (!table.find("language") && !table.find("psgi") && !table.find("wsgi"))
     return faults.error(table.at, name + " has no 'language'",
                         "write language = \"php\", language = \"perl\" or language = \"python\"");
   using Keys = std::initializer_list<std::string_view>;

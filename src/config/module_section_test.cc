@@ -102,6 +102,8 @@ TEST(ParseModule, PythonAndPerl) {
   EXPECT_EQ(module.psgi, "/etc/f/app.psgi");
   EXPECT_THAT(module.preload, ElementsAre("My::Library", "/etc/f/lib.pl"));
   EXPECT_EQ(module_of(module_program("language = \"perl\"\nroot = \"cgi-bin\"")).root, "/etc/f/cgi-bin");
+  EXPECT_EQ(module_of(module_program("psgi = \"app.psgi\"")).language, Language::perl);
+  EXPECT_EQ(module_of(module_program("wsgi = \"a:b\"")).language, Language::python);
 }
 
 TEST(ParseModule, Faults) {

@@ -36,6 +36,8 @@ class CallOwner {
   virtual void broke(const Error& error) = 0;
   // Bytes that the program wrote to its error stream (FastCGI).
   virtual void error_output(std::string_view bytes) = 0;
+  // The call goes on although its request is over: from now on nothing of the request may be looked at.
+  virtual void outlives_request() {}
 };
 
 // What HTTP sends. CGI-like protocols send `environment` instead.

@@ -179,7 +179,7 @@ struct FakeExchange final : exchange::Exchange {
 };
 
 struct OwnerState {
-  int made = 0, gone = 0;
+  int made = 0, gone = 0, outlived_requests = 0;
   std::string broke, error_output;
 };
 class FakeOwner final : public CallOwner {
@@ -188,6 +188,7 @@ class FakeOwner final : public CallOwner {
   ~FakeOwner() override { ++state_.gone; }
   void broke(const Error& error) override { state_.broke += error.message; }
   void error_output(std::string_view bytes) override { state_.error_output += bytes; }
+  void outlives_request() override { ++state_.outlived_requests; }
 
  private:
   OwnerState& state_;

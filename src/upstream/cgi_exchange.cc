@@ -323,6 +323,7 @@ void CgiExchange::let_go(std::unique_ptr<CgiExchange> exchange) {
     return;
   // An application that goes on after its answer holds its connection until it says that it is done.
   exchange::World& world = self.call_.exchange.world;
+  if (self.call_.owner) self.call_.owner->outlives_request();
   world.background.start(discard(std::move(exchange)));
 }
 

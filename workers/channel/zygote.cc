@@ -216,6 +216,14 @@ int Zygote::run() {
 
 }  // namespace
 
+#if defined(__SANITIZE_ADDRESS__) || (defined(__has_feature) && __has_feature(address_sanitizer))
+// An interpreter does not free everything at its end, and what a script does to crash is the script's.
+extern "C" const char* __asan_default_options();
+extern "C" const char* __asan_default_options() {
+  return "detect_leaks=0:handle_segv=0:handle_sigbus=0:handle_abort=0";
+}
+#endif
+
 int run_zygote(Interpreter& interpreter, int argc, char** argv) {
   std::vector<std::string_view> known = {"program", "root"};
   for (std::string_view key : interpreter.settings()) known.push_back(key);

@@ -49,6 +49,7 @@ class LeaseOwner final : public upstream::CallOwner {
     program_->status->count_failure(error.message);
   }
   void error_output(std::string_view bytes) override { program_->error_lines->take(bytes, lease_->pid()); }
+  void outlives_request() override { lease_->keep_words(); }
   Lease& lease() { return *lease_; }
 
  private:
