@@ -243,7 +243,7 @@ TEST_F(FastcgiCall, ApplicationThatWorksOnKeepsItsConnectionAndItsPlace) {
   EXPECT_EQ(out.body, "ok");
   EXPECT_TRUE(out.whole);
   EXPECT_EQ(out.idle_at_answer, 0u);
-  EXPECT_EQ(owner_.gone, 0);  // it is still busy with this request
+  EXPECT_EQ(owner_.gone, 0);               // it is still busy with this request
   EXPECT_EQ(owner_.outlived_requests, 1);  // and has been told that nothing of it may be looked at
   go_on = true;
   run(settle());

@@ -10,9 +10,9 @@
 namespace fivefold::models::app {
 
 // Fields, in this order: Host (the client's, or `host`), X-Forwarded-For, -Proto, -Host, -Port, and -Prefix with
-// strip_prefix, X-Real-IP, Forwarded (RFC 7239), X-Request-Id, traceparent (as `forward` says), then the client's own. Of those are left
-// out: hop-by-hop fields, what the server sets, Proxy, Expect, Content-Length and Transfer-Encoding, Authorization
-// unless pass_authorization, and names with '_', which many applications cannot tell from '-'.
+// strip_prefix, X-Real-IP, Forwarded (RFC 7239), X-Request-Id, traceparent (as `forward` says), then the client's own.
+// Of those are left out: hop-by-hop fields, what the server sets, Proxy, Expect, Content-Length and Transfer-Encoding,
+// Authorization unless pass_authorization, and names with '_', which many applications cannot tell from '-'.
 upstream::OutgoingHead outgoing_head(const AppProgram& program, const exchange::Request& request,
                                      const exchange::Exchange& exchange);
 
