@@ -358,11 +358,12 @@ def test_status(site):
         server.get("/hello.txt")
     with server.connect() as busy:
         busy.request("GET", "/cgi-bin/sleep?3")
-        processes.wait_for(lambda: any(entry.get("running") for entry in server.status()["programs"]), 3, "a running program in the status")
+        # Its place is taken a moment before its process is there.
+        processes.wait_for(lambda: any(process["pid"] > 0 for entry in server.status()["programs"] for process in entry["processes"]),
+                           3, "a running process in the status")
         status = server.status()
         program = next(entry for entry in status["programs"] if entry["name"] == "scripts")
         assert program["model"] == "cgi" and program["running"] == 1
-        assert any(process["pid"] > 0 for process in program["processes"])
         text = server.command("status").stdout
         assert "scripts" in text and "cgi" in text
     assert f":{server.port}" in json.dumps(status)
