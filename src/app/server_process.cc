@@ -180,9 +180,13 @@ ServerProcess::ServerProcess(Parcel hello, std::shared_ptr<const config::Config>
       });
 }
 
+// What goes on in the background of one loop may lead to others (a worker's channels, an application's connections): it
+// ends while all of them are there, and after the requests, which may still put something there.
 ServerProcess::~ServerProcess() {
   channel_.reset();
   control_.reset();
+  http_.reset();
+  for (auto& world : worlds_) world->world.background.clear();
 }
 
 int ServerProcess::run() {
