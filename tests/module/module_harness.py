@@ -1,11 +1,9 @@
 """A PHP site in the server's own workers, and what the tests ask of it."""
 import os
 import re
-import threading
 
 from harness import processes
 from harness.server import FIVEFOLD
-from harness.wire import Closed
 
 ROUTE = '[[route]]\npath = "/*"\nrun = "site"\n'
 SCRIPTS = {
@@ -71,43 +69,3 @@ class PhpSite:
 
     def log_lines(self, expression):
         return [line for line in self.site.log_text().splitlines() if re.search(expression, line)]
-
-
-class Load:
-    """Clients that ask again and again, each on its kept-alive connection, until stopped; every outcome is kept."""
-
-    def __init__(self, site, path, clients=4):
-        self.site, self.path = site, path
-        self.stopping = threading.Event()
-        self.outcomes, self.faults = [], []
-        self.threads = [threading.Thread(target=self.run) for _ in range(clients)]
-        for thread in self.threads:
-            thread.start()
-
-    def run(self):
-        connection = self.site.connect(timeout=20)
-        fresh = True
-        while not self.stopping.is_set():
-            try:
-                response = connection.exchange("GET", self.path)
-                self.outcomes.append(response.status)
-                fresh = False
-                if response.get("connection", "").lower() == "close":
-                    connection.close()
-                    connection, fresh = self.site.connect(timeout=20), True
-            except Closed:
-                if fresh:
-                    self.faults.append("a fresh connection was closed without an answer")
-                    return
-                connection.close()
-                connection, fresh = self.site.connect(timeout=20), True
-            except Exception as fault:
-                self.faults.append(f"{type(fault).__name__}: {fault}")
-                return
-
-    def finish(self):
-        self.stopping.set()
-        for thread in self.threads:
-            thread.join()
-        assert not self.faults, self.faults[:5]
-        return self.outcomes

@@ -6,8 +6,8 @@ import time
 import pytest
 
 from harness import processes
+from harness.load import Load
 from harness.wire import Truncated
-from module_harness import Load
 
 
 def test_two_thousand_requests_with_crashes_among_them(php):
