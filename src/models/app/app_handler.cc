@@ -5,6 +5,7 @@
 #include <ctime>
 
 #include "base/text.h"
+#include "exchange/request_words.h"
 #include "exchange/sent_file.h"
 #include "exchange/spooled_body.h"
 #include "exchange/unsent.h"
@@ -29,13 +30,6 @@ bool speaks_http(config::Protocol protocol) {
 bool is_safe(http::Method method) {
   return method == http::Method::get || method == http::Method::head || method == http::Method::options ||
          method == http::Method::trace;
-}
-
-// "GET /path?query" of the request line, as it stands in the connection's buffer where both words do.
-std::string_view request_in_words(const http::Head& head) {
-  const char* method = head.method_text.data();
-  if (head.target.data() != method + head.method_text.size() + 1) return head.target;
-  return {method, head.method_text.size() + 1 + head.target.size()};
 }
 
 // Keeps the instance leased for as long as its answer lasts.
@@ -93,7 +87,7 @@ net::Task<Result<Response>> AppHandler::handle(Request request, Exchange& exchan
   exchange.program = program->settings.name;
   program->status->count_request();
 
-  Attempt attempt{.wish = {.request_id = exchange.id.text(), .what = request_in_words(request.head)},
+  Attempt attempt{.wish = {.request_id = exchange.id.text(), .what = exchange::request_in_words(request.head)},
                   .deadline = std::min(request.deadline, loop.now() + program->settings.timeout),
                   .body_length = request.head.content_length,
                   .has_body = request.head.has_body(),

@@ -3,7 +3,6 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <netinet/in.h>
-#include <pwd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -17,6 +16,7 @@
 #include "models/app/start_diagnosis.h"
 #include "net/connect.h"
 #include "net/short_timer.h"
+#include "process/user_home.h"
 
 namespace fivefold::models::app {
 namespace {
@@ -92,21 +92,10 @@ bool was_notified(int socket) {
 
 // Whom the program runs as, and where that user is at home.
 LaunchSurroundings surroundings_of(const config::Program& program, const std::string& workers) {
-  LaunchSurroundings known{.workers = workers, .home = "/", .user_name = program.user};
-  std::string buffer(16384, '\0');
-  passwd entry{};
-  passwd* found = nullptr;
-  if (program.user.empty())
-    ::getpwuid_r(::geteuid(), &entry, buffer.data(), buffer.size(), &found);
-  else if (const auto uid = parse_decimal(program.user))
-    ::getpwuid_r(static_cast<uid_t>(*uid), &entry, buffer.data(), buffer.size(), &found);
-  else
-    ::getpwnam_r(program.user.c_str(), &entry, buffer.data(), buffer.size(), &found);
-  if (found) {
-    known.home = found->pw_dir;
-    known.user_name = found->pw_name;
-  }
-  return known;
+  auto user = process::home_of(program.user);
+  return {.workers = workers,
+          .home = std::move(user.home),
+          .user_name = user.name.empty() ? program.user : std::move(user.name)};
 }
 
 // co_await Pause(loop, time): a wait of a few milliseconds.

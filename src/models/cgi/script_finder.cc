@@ -21,7 +21,7 @@ std::unexpected<Error> not_found(std::string_view path) {
 
 }  // namespace
 
-ScriptFinder::ScriptFinder(const config::Cgi& settings) : settings_(settings) {
+ScriptFinder::ScriptFinder(const config::Cgi& settings) : settings_(settings), root_(settings.root) {
   while (settings_.root.size() > 1 && settings_.root.ends_with('/')) settings_.root.pop_back();
 }
 
@@ -42,7 +42,7 @@ Result<Script> ScriptFinder::below_root(std::string_view prefix, std::string_vie
     rest = prefix.substr(slash);
     prefix = prefix.substr(0, slash);
   }
-  const auto folder = root(now);
+  const auto folder = root_.open(now);
   if (!folder) return std::unexpected(folder.error());
 
   for (std::size_t start = 0; start < rest.size();) {
@@ -80,20 +80,6 @@ Result<Script> ScriptFinder::accept(std::string_view prefix, std::string path, s
   script.name = std::string(prefix).append(path);
   script.path_info = path_info;
   return script;
-}
-
-Result<std::shared_ptr<const UniqueFd>> ScriptFinder::root(net::TimePoint now) const {
-  const std::lock_guard lock(mutex_);
-  if (root_ && now - root_opened_ < kRootValid) return root_;
-  const int fd = ::open(settings_.root.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC);
-  if (fd < 0) {
-    root_.reset();
-    return fail_errno(errno, "opening the program's root " + settings_.root,
-                      errno == EMFILE || errno == ENFILE ? Code::out_of_resources : Code::internal);
-  }
-  root_ = std::make_shared<const UniqueFd>(fd);
-  root_opened_ = now;
-  return root_;
 }
 
 Result<ScriptFinder::Look> ScriptFinder::look(int root, const std::string& path) const {

@@ -1,13 +1,12 @@
 #pragma once
 // Which file a request runs, and which part of its path is left for the program.
-#include <memory>
-#include <mutex>
 #include <string>
 #include <string_view>
 
 #include "base/error.h"
 #include "base/unique_fd.h"
 #include "config/config.h"
+#include "exchange/root_folder.h"
 #include "net/timer.h"
 
 namespace fivefold::models::cgi {
@@ -24,10 +23,6 @@ struct Script {
 // case folding (CVE-2026-24895). Any thread.
 class ScriptFinder {
  public:
-  // How long the opened root is kept before its path is looked up again: a root that is a symbolic link may be pointed
-  // elsewhere.
-  static constexpr std::chrono::milliseconds kRootValid{1000};
-
   explicit ScriptFinder(const config::Cgi& settings);
 
   // `prefix` + `rest` is the normalised, decoded path, cut where the route's pattern ends. Errors: Code::not_found;
@@ -40,16 +35,13 @@ class ScriptFinder {
     Kind kind;
     unsigned mode;
   };
-  Result<std::shared_ptr<const UniqueFd>> root(net::TimePoint now) const;
   Result<Look> look(int root, const std::string& path) const;
   Result<Script> below_root(std::string_view prefix, std::string_view rest, net::TimePoint now) const;
   Result<Script> index_of(int root, std::string_view prefix, std::string folder) const;
   Result<Script> accept(std::string_view prefix, std::string path, std::string_view path_info, unsigned mode) const;
 
   config::Cgi settings_;
-  mutable std::mutex mutex_;
-  mutable std::shared_ptr<const UniqueFd> root_;
-  mutable net::TimePoint root_opened_{};
+  exchange::RootFolder root_;
 };
 
 }  // namespace fivefold::models::cgi

@@ -3,6 +3,7 @@
 #include <ctime>
 
 #include "base/text.h"
+#include "exchange/request_words.h"
 #include "exchange/sent_file.h"
 #include "exchange/spooled_body.h"
 #include "models/module/worker_process.h"
@@ -15,13 +16,6 @@ using exchange::Exchange;
 using exchange::Request;
 using exchange::Response;
 using process::Lease;
-
-// "GET /path?query" of the request line, as it stands in the connection's buffer where both words do.
-std::string_view request_in_words(const http::Head& head) {
-  const char* method = head.method_text.data();
-  if (head.target.data() != method + head.method_text.size() + 1) return head.target;
-  return {method, head.method_text.size() + 1 + head.target.size()};
-}
 
 std::string_view severity_name(int severity) {
   static constexpr std::string_view kNames[] = {"emergency", "alert",  "critical", "error",
@@ -128,7 +122,7 @@ net::Task<Result<Response>> ModuleHandler::run(Program program, Selection select
   }
   const bool sends_body = has_body && length != 0;
 
-  process::LeaseWish wish{.request_id = exchange.id.text(), .what = request_in_words(request.head)};
+  process::LeaseWish wish{.request_id = exchange.id.text(), .what = exchange::request_in_words(request.head)};
   for (int left = kTries;; --left) {
     auto lease = program->pool->try_lease(wish);
     if (!lease) {

@@ -1,11 +1,9 @@
 #include "models/module/module_launcher.h"
 
-#include <pwd.h>
-#include <unistd.h>
-
 #include "base/text.h"
 #include "config/module_section.h"
 #include "gateway/cgi_environment.h"
+#include "process/user_home.h"
 
 namespace fivefold::models::module {
 namespace {
@@ -14,19 +12,11 @@ using config::Language;
 
 // At home where its user is, as any process is.
 void add_account(const config::Program& program, std::vector<std::pair<std::string, std::string>>& variables) {
-  std::string buffer(16384, '\0');
-  passwd entry{};
-  passwd* found = nullptr;
-  if (program.user.empty())
-    ::getpwuid_r(::geteuid(), &entry, buffer.data(), buffer.size(), &found);
-  else if (const auto uid = parse_decimal(program.user))
-    ::getpwuid_r(static_cast<uid_t>(*uid), &entry, buffer.data(), buffer.size(), &found);
-  else
-    ::getpwnam_r(program.user.c_str(), &entry, buffer.data(), buffer.size(), &found);
-  variables.emplace_back("HOME", found ? found->pw_dir : "/");
-  if (!found) return;
-  variables.emplace_back("USER", found->pw_name);
-  variables.emplace_back("LOGNAME", found->pw_name);
+  const auto user = process::home_of(program.user);
+  variables.emplace_back("HOME", user.home);
+  if (user.name.empty()) return;
+  variables.emplace_back("USER", user.name);
+  variables.emplace_back("LOGNAME", user.name);
 }
 
 // The words of the worker's command line (workers/README.md).

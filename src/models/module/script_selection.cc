@@ -60,12 +60,13 @@ struct ScriptSelection::Path {
   int root = -1;
 };
 
-ScriptSelection::ScriptSelection(const config::Module& settings) : settings_(settings) {
+ScriptSelection::ScriptSelection(const config::Module& settings) : settings_(settings), root_(settings.root) {
   while (settings_.root.size() > 1 && settings_.root.ends_with('/')) settings_.root.pop_back();
   if (settings_.extensions.empty() && settings_.language == Language::php) settings_.extensions = {".php"};
 }
 
-ScriptSelection::ScriptSelection(ScriptSelection&& other) noexcept : settings_(std::move(other.settings_)) {}
+ScriptSelection::ScriptSelection(ScriptSelection&& other) noexcept
+    : settings_(std::move(other.settings_)), root_(std::move(other.root_)) {}
 
 Result<Selection> ScriptSelection::find(std::string_view prefix, std::string_view rest, net::TimePoint now) const {
   const bool application = !settings_.psgi.empty() || !settings_.wsgi.empty();
@@ -117,7 +118,7 @@ Result<Selection> ScriptSelection::php(std::string_view prefix, std::string_view
       start = end + 1;
     }
   }
-  const auto folder = root(now);
+  const auto folder = root_.open(now);
   if (!folder) return std::unexpected(folder.error());
   const Path path{prefix, rest, (*folder)->get()};
   bool named_one = false;
@@ -209,7 +210,7 @@ Result<Selection> ScriptSelection::script(const Path& path, std::string_view fil
 
 Result<Selection> ScriptSelection::perl(std::string_view prefix, std::string_view rest, net::TimePoint now) const {
   if (has_hidden(rest)) return not_found(rest);
-  const auto folder = root(now);
+  const auto folder = root_.open(now);
   if (!folder) return std::unexpected(folder.error());
   const Path path{prefix, rest, (*folder)->get()};
   for (std::size_t start = 0; start < rest.size();) {
@@ -228,20 +229,6 @@ Result<Selection> ScriptSelection::perl(std::string_view prefix, std::string_vie
 }
 
 // ---- looking ----
-
-Result<std::shared_ptr<const UniqueFd>> ScriptSelection::root(net::TimePoint now) const {
-  const std::lock_guard lock(mutex_);
-  if (root_ && now - root_opened_ < kRootValid) return root_;
-  const int fd = ::open(settings_.root.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC);
-  if (fd < 0) {
-    root_.reset();
-    return fail_errno(errno, "opening the program's root " + settings_.root,
-                      errno == EMFILE || errno == ENFILE ? Code::out_of_resources : Code::internal);
-  }
-  root_ = std::make_shared<const UniqueFd>(fd);
-  root_opened_ = now;
-  return root_;
-}
 
 Result<ScriptSelection::Kind> ScriptSelection::look(int root, std::string_view path) const {
   const UniqueFd file(exchange::open_beneath(root, std::string(path).c_str(), O_PATH));

@@ -1,7 +1,6 @@
 #pragma once
 // What a path runs: a script with its PATH_INFO, a file, a folder. Decided by the server alone; a worker executes what
 // SCRIPT_FILENAME says.
-#include <memory>
 #include <mutex>
 #include <string>
 #include <string_view>
@@ -10,6 +9,7 @@
 #include "base/error.h"
 #include "base/unique_fd.h"
 #include "config/config.h"
+#include "exchange/root_folder.h"
 #include "net/timer.h"
 
 namespace fivefold::models::module {
@@ -29,9 +29,6 @@ struct Selection {
 // Every look is an openat2 with RESOLVE_BENEATH: no "..", no link leads out of the root. Any thread.
 class ScriptSelection {
  public:
-  // How long the opened root is kept before its path is looked up again: it may be a link to a release.
-  static constexpr std::chrono::milliseconds kRootValid{1000};
-
   // How long a script that was found is not looked for again. A new one is found at once; one that has gone is the
   // worker's to miss.
   static constexpr std::chrono::milliseconds kScriptValid{1000};
@@ -55,7 +52,6 @@ class ScriptSelection {
   bool is_script(std::string_view name) const;
   bool is_known(std::string_view file, net::TimePoint now) const;
   void remember(std::string_view file, net::TimePoint now) const;
-  Result<std::shared_ptr<const UniqueFd>> root(net::TimePoint now) const;
   Result<Kind> look(int root, std::string_view path) const;
 
   config::Module settings_;
@@ -65,8 +61,7 @@ class ScriptSelection {
   };
   mutable std::mutex mutex_;
   mutable std::unordered_map<std::string, net::TimePoint, Hash, std::equal_to<>> known_;  // scripts, until when
-  mutable std::shared_ptr<const UniqueFd> root_;
-  mutable net::TimePoint root_opened_{};
+  exchange::RootFolder root_;
 };
 
 // Whether a name is a script's source, of whatever version and configuration: it is never sent.
