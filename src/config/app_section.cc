@@ -5,6 +5,7 @@
 
 #include "base/text.h"
 #include "config/app_command.h"
+#include "config/file_name_checks.h"
 #include "config/instances_section.h"
 #include "config/upstream_address.h"
 #include "http/authority.h"
@@ -28,19 +29,6 @@ constexpr std::size_t kLongestCookieName = 64;
 const Node& empty_table() {
   static const Node table;
   return table;
-}
-
-Complaint check_extension(std::string_view text) {
-  if (text.find_first_of("/*") != std::string_view::npos) return {"not an extension", "write \".php\""};
-  if (!text.starts_with('.') || text.size() < 2)
-    return {"an extension begins with a dot", "write \"." + printable(text) + "\""};
-  return {};
-}
-
-Complaint check_index(std::string_view name) {
-  if (name.empty() || name == "." || name == ".." || name.find('/') != std::string_view::npos)
-    return {"an index is the name of a file, without /"};
-  return {};
 }
 
 Complaint check_cookie(std::string_view name) {

@@ -1,6 +1,7 @@
 #include "config/cgi_section.h"
 
 #include "base/text.h"
+#include "config/file_name_checks.h"
 
 namespace fivefold::config {
 namespace {
@@ -9,17 +10,11 @@ constexpr std::uint32_t kMostProcesses = 1'000'000;
 constexpr std::uint64_t kMostHead = 16 * 1024 * 1024;
 constexpr std::uint64_t kMostBodyMemory = 1ull << 30;
 
-Complaint check_extension(std::string_view text) {
+Complaint check_cgi_extension(std::string_view text) {
   if (text.find('/') != std::string_view::npos || text.find('*') != std::string_view::npos)
     return {"not an extension", "write \".cgi\""};
   if (!text.starts_with('.') || text.size() < 2)
     return {"an extension begins with a dot", "write \"." + printable(text) + "\""};
-  return {};
-}
-
-Complaint check_index(std::string_view name) {
-  if (name.empty() || name == "." || name == ".." || name.find('/') != std::string_view::npos)
-    return {"an index is the name of a file, without /"};
   return {};
 }
 
@@ -45,7 +40,7 @@ void read_interpreter(TableReader& reader, Cgi& cgi) {
 void read_cgi(TableReader& reader, Cgi& cgi) {
   reader.path("root", cgi.root);
   reader.path("script", cgi.script);
-  reader.texts("extensions", cgi.extensions, check_extension);
+  reader.texts("extensions", cgi.extensions, check_cgi_extension);
   read_interpreter(reader, cgi);
   reader.texts("index", cgi.index, check_index);
   reader.duration("first_byte_timeout", cgi.first_byte_timeout);

@@ -4,6 +4,7 @@
 #include <array>
 
 #include "base/text.h"
+#include "config/file_name_checks.h"
 #include "config/instances_section.h"
 
 namespace fivefold::config {
@@ -16,19 +17,6 @@ constexpr std::uint64_t kLeastBuffer = 64 * 1024;
 constexpr std::uint64_t kLeastMemory = 1024 * 1024;  // of a worker: below it a number was meant in another unit
 constexpr milliseconds kLeastAge = 1s;
 constexpr milliseconds kLongestGrace = 1h;
-
-Complaint check_extension(std::string_view text) {
-  if (text.find_first_of("/*") != std::string_view::npos) return {"not an extension", "write \".php\""};
-  if (!text.starts_with('.') || text.size() < 2)
-    return {"an extension begins with a dot", "write \"." + printable(text) + "\""};
-  return {};
-}
-
-Complaint check_index(std::string_view name) {
-  if (name.empty() || name == "." || name == ".." || name.find('/') != std::string_view::npos)
-    return {"an index is the name of a file, without /"};
-  return {};
-}
 
 Complaint check_try(std::string_view text) {
   if (text == "=404" || text == "{path}" || text == "{path}/") return {};

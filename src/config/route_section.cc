@@ -4,6 +4,7 @@
 #include <array>
 
 #include "base/text.h"
+#include "config/file_name_checks.h"
 #include "config/path_pattern.h"
 #include "http/headers.h"
 
@@ -21,12 +22,6 @@ Complaint check_method(std::string_view method) {
   std::string upper;
   for (const char c : method) upper += ascii_upper(c);
   if (upper != method) return {"methods are told apart by case", "write \"" + upper + "\""};
-  return {};
-}
-
-Complaint check_index(std::string_view name) {
-  if (name.empty() || name == "." || name == ".." || name.find('/') != std::string_view::npos)
-    return {"an index is the name of a file, without /"};
   return {};
 }
 
