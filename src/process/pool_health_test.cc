@@ -32,7 +32,7 @@ TEST(PoolEjection, FailuresInARowReplaceAnInstanceOfOurs) {
   ASSERT_TRUE(eventually([&] { return asked->done.load(); }));
   EXPECT_EQ((*asked->result)->instance(), 2u);
   EXPECT_TRUE(
-      rig.lines->has("api: instance 1 (pid 1001) gets no more requests: 3 requests in a row failed; it is replaced"));
+      rig.logged("api: instance 1 (pid 1001) gets no more requests: 3 requests in a row failed; it is replaced"));
   EXPECT_TRUE(eventually([&] { return !rig.world.lives(1); }));
 }
 
@@ -44,7 +44,7 @@ TEST(PoolEjection, ASickOneIsBetterThanNoneAtAll) {
   ASSERT_TRUE(rig.ready({1}));
   rig.world.fail = true;
   fail_times(rig, 3);
-  ASSERT_TRUE(eventually([&] { return rig.lines->has("given up after 1"); }));
+  ASSERT_TRUE(rig.logged("given up after 1"));
   ASSERT_TRUE(eventually([&] { return rig.try_lease() != nullptr; }));
   EXPECT_TRUE(rig.try_lease({.not_this = 1})) << "even for a request that has failed there";
 }
@@ -63,8 +63,8 @@ TEST(PoolEjection, AnAddressRestsAndIsTriedAgain) {
   EXPECT_EQ(rig.try_lease({.sticky = 1})->instance(), 2u);
   EXPECT_EQ(rig.pool->picture().instances.at(0).pid, 0);
   ASSERT_TRUE(rig.ready({1, 2}));
-  EXPECT_TRUE(rig.lines->has("api: instance 1 gets no more requests: 3 requests in a row failed; tried again in "));
-  EXPECT_TRUE(rig.lines->has("api: instance 1 is tried again"));
+  EXPECT_TRUE(rig.logged("api: instance 1 gets no more requests: 3 requests in a row failed; tried again in "));
+  EXPECT_TRUE(rig.logged("api: instance 1 is tried again"));
   fail_times(rig, 1);  // on trial, one is enough
   ASSERT_TRUE(rig.state(1, InstanceState::ejected));
   EXPECT_EQ(rig.world.launches, 2) << "nothing is started for it";
@@ -133,8 +133,8 @@ TEST(PoolHealth, AnInstanceThatDoesNotAnswerItsCheckIsReplaced) {
   ASSERT_TRUE(eventually([&] { return rig.world.launches >= 2; }));
   rig.world.sick = false;
   EXPECT_TRUE(eventually([&] { return !rig.world.lives(1); }));
-  EXPECT_TRUE(rig.lines->has("its health check failed 2 times: the health page answered 500; it is replaced"));
-  EXPECT_TRUE(rig.lines->has("api: instance 1 (pid 1001) is at:\nin futex_wait"));
+  EXPECT_TRUE(rig.logged("its health check failed 2 times: the health page answered 500; it is replaced"));
+  EXPECT_TRUE(rig.logged("api: instance 1 (pid 1001) is at:\nin futex_wait"));
 }
 
 TEST(PoolHealth, AnAddressComesBackWhenItIsWell) {
@@ -149,7 +149,7 @@ TEST(PoolHealth, AnAddressComesBackWhenItIsWell) {
   ASSERT_TRUE(rig.state(1, InstanceState::ejected));
   rig.world.sick = false;
   ASSERT_TRUE(rig.ready({1}));
-  EXPECT_TRUE(rig.lines->has("api: instance 1 is well again"));
+  EXPECT_TRUE(rig.logged("api: instance 1 is well again"));
   EXPECT_TRUE(rig.try_lease());
 }
 
@@ -177,8 +177,7 @@ TEST(PoolReplace, AStuckInstanceGetsNoMoreRequestsAndOthersOnItFinish) {
   ASSERT_TRUE(rig.ready({2}));
   EXPECT_EQ(rig.try_lease()->instance(), 2u);
   EXPECT_TRUE(rig.state(1, InstanceState::draining));
-  EXPECT_TRUE(rig.lines->has("the request GET /x\\x0a passed its timeout of 30 s; it is replaced"))
-      << rig.lines->text();
+  EXPECT_TRUE(rig.logged("the request GET /x\\x0a passed its timeout of 30 s; it is replaced")) << rig.lines->text();
   other.reset();
   EXPECT_TRUE(eventually([&] { return !rig.world.lives(1); }));
 }

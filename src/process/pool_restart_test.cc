@@ -26,11 +26,10 @@ TEST(PoolRestart, ReplacesOneAfterTheOther) {
   EXPECT_TRUE(result.get());
   ASSERT_TRUE(rig.ready({4, 5, 6}));
   EXPECT_TRUE(eventually([&] { return rig.world.living() == 3; }));
-  EXPECT_TRUE(rig.lines->has("api: instance 4 starting: replaces instance 1: asked for by the operator\n"));
-  EXPECT_TRUE(
-      rig.lines->has("api: instance 1 (pid 1001) draining: asked for by the operator; instance 4 takes over\n"));
-  EXPECT_TRUE(rig.lines->has("api: 3 instances replaced: asked for by the operator\n"));
-  EXPECT_TRUE(rig.lines->has("api: instance 1 (pid 1001) has ended after 0 requests: exited with status 0"));
+  EXPECT_TRUE(rig.logged("api: instance 4 starting: replaces instance 1: asked for by the operator\n"));
+  EXPECT_TRUE(rig.logged("api: instance 1 (pid 1001) draining: asked for by the operator; instance 4 takes over\n"));
+  EXPECT_TRUE(rig.logged("api: 3 instances replaced: asked for by the operator\n"));
+  EXPECT_TRUE(rig.logged("api: instance 1 (pid 1001) has ended after 0 requests: exited with status 0"));
 }
 
 TEST(PoolRestart, AlwaysHasAnInstanceAndLetsRequestsFinish) {
@@ -65,7 +64,7 @@ TEST(PoolRestart, ThatFailsLeavesTheOldOnesServing) {
   EXPECT_THAT(result.error().detail, HasSubstr("no database")) << "the journey";
   EXPECT_TRUE(rig.ready({1, 2}));
   EXPECT_TRUE(rig.try_lease());
-  EXPECT_TRUE(rig.lines->has("those of before stay as they are"));
+  EXPECT_TRUE(rig.logged("those of before stay as they are"));
   EXPECT_EQ(rig.world.launches, 3);
   // The next one works.
   rig.world.fail = false;
@@ -109,7 +108,7 @@ TEST(PoolRestart, OfAProgramThatWasGivenUpTellsWhetherItRuns) {
   auto settings = settings_with(1, 1);
   settings.start_retries = 1;
   rig.configure(settings);
-  ASSERT_TRUE(eventually([&] { return rig.lines->has("given up after 1"); }));
+  ASSERT_TRUE(rig.logged("given up after 1"));
   EXPECT_FALSE(rig.restart("again").get());
   rig.world.fail = false;
   EXPECT_TRUE(rig.restart("and again").get());
@@ -129,7 +128,7 @@ TEST(PoolConfigure, ANewFingerprintIsARollingReplacement) {
   ASSERT_TRUE(rig.ready({1, 2}));
   rig.configure(settings_with(2, 2), "b");
   EXPECT_TRUE(rig.ready({3, 4}));
-  EXPECT_TRUE(rig.lines->has("2 instances replaced: its configuration has changed"));
+  EXPECT_TRUE(rig.logged("2 instances replaced: its configuration has changed"));
   rig.configure(settings_with(3, 3), "b");
   EXPECT_TRUE(rig.ready({3, 4, 5})) << "the same fingerprint replaces nothing";
 }
@@ -140,7 +139,7 @@ TEST(PoolConfigure, ThatDoesNotStartKeepsTheOldAndIsTriedAgainByTheNext) {
   ASSERT_TRUE(rig.ready({1}));
   rig.world.fail = true;
   rig.configure(settings_with(1, 1), "b");
-  ASSERT_TRUE(eventually([&] { return rig.lines->has("the instances are not all replaced"); }));
+  ASSERT_TRUE(rig.logged("the instances are not all replaced"));
   EXPECT_TRUE(rig.ready({1}));
   rig.world.fail = false;
   rig.configure(settings_with(1, 1), "b");
@@ -170,7 +169,7 @@ TEST(PoolConfigure, ALowerMaximumDrainsTheSurplus) {
   rig.configure(settings_with(1, 1));
   ASSERT_TRUE(rig.ready({1}));
   EXPECT_TRUE(rig.state(2, InstanceState::draining));
-  EXPECT_TRUE(rig.lines->has("draining: there are more than 1"));
+  EXPECT_TRUE(rig.logged("draining: there are more than 1"));
   a.reset(), b.reset(), c.reset();
   EXPECT_TRUE(eventually([&] { return rig.world.living() == 1; }));
 }
@@ -187,7 +186,7 @@ TEST(PoolRecycle, AfterItsRequests) {
   EXPECT_EQ(rig.try_lease()->instance(), 1u) << "it serves until the next one is ready";
   rig.world.hold = false;
   EXPECT_TRUE(rig.ready({2}));
-  EXPECT_TRUE(rig.lines->has("instance 1 (pid 1001) draining: it has answered 5 requests; instance 2 takes over"));
+  EXPECT_TRUE(rig.logged("instance 1 (pid 1001) draining: it has answered 5 requests; instance 2 takes over"));
 }
 
 TEST(PoolRecycle, EachHasItsOwnNumberOfRequests) {
@@ -209,7 +208,7 @@ TEST(PoolRecycle, AtItsAge) {
   rig.configure(settings);
   ASSERT_TRUE(rig.ready({1}));
   EXPECT_TRUE(rig.ready({2}));
-  EXPECT_TRUE(rig.lines->has("draining: it is "));
+  EXPECT_TRUE(rig.logged("draining: it is "));
 }
 
 TEST(PoolRecycle, WhenItHasGrown) {
@@ -224,7 +223,7 @@ TEST(PoolRecycle, WhenItHasGrown) {
   settings.max_memory = 4096;
   rig.configure(settings);
   EXPECT_TRUE(rig.ready({2}));
-  EXPECT_TRUE(rig.lines->has("of memory; instance 2 takes over"));
+  EXPECT_TRUE(rig.logged("of memory; instance 2 takes over"));
 }
 
 TEST(PoolRecycle, WhoseReplacementFailsGoesOn) {
@@ -253,9 +252,9 @@ TEST(PoolEnding, AtTheDrainDeadlineItIsToldToEndAndThenKilled) {
   EXPECT_TRUE(rig.restart("new code").get());
   ASSERT_TRUE(eventually([&] { return !rig.world.lives(1); }));
   EXPECT_EQ(rig.world.story, (std::vector<std::string>{"TERM 1", "KILL 1"}));
-  EXPECT_TRUE(rig.lines->has("is told to end: 1 request on it at its drain deadline"));
-  EXPECT_TRUE(rig.lines->has("killed: it did not end within 60 ms of SIGTERM"));
-  EXPECT_TRUE(rig.lines->has("has ended after 0 requests: was ended by signal 9"));
+  EXPECT_TRUE(rig.logged("is told to end: 1 request on it at its drain deadline"));
+  EXPECT_TRUE(rig.logged("killed: it did not end within 60 ms of SIGTERM"));
+  EXPECT_TRUE(rig.logged("has ended after 0 requests: was ended by signal 9"));
   lease.reset();
 }
 
@@ -269,7 +268,7 @@ TEST(PoolAdoption, TakesOverWhatAnEarlierServerLeft) {
   ASSERT_TRUE(eventually([&] { return asked->done.load(); }));
   EXPECT_TRUE(asked->result);
   EXPECT_EQ(rig.world.launches, 0);
-  EXPECT_TRUE(rig.lines->has("api: instance 7 (pid 1007) taken over from an earlier server, 1 h after its start"));
+  EXPECT_TRUE(rig.logged("api: instance 7 (pid 1007) taken over from an earlier server, 1 h after its start"));
   rig.crash(3);
   EXPECT_TRUE(eventually([&] { return !rig.world.lives(3); }));
   rig.adopt(3);
@@ -347,7 +346,7 @@ TEST(PoolShutdown, WaitsForRequestsAndThenEndsEverything) {
   waits->result->reset();
   ASSERT_TRUE(eventually([&] { return done.load(); }));
   EXPECT_EQ(rig.world.living(), 0u);
-  EXPECT_TRUE(rig.lines->has("draining: the server is shutting down"));
+  EXPECT_TRUE(rig.logged("draining: the server is shutting down"));
 }
 
 TEST(PoolShutdown, AtItsDeadlineEndsWhatStillGoesOn) {
@@ -400,7 +399,7 @@ TEST(PoolDisown, LetsReadyOnesGoOnForTheNextServer) {
   EXPECT_NE(rig.try_lease(), nullptr) << "a client of the old server may ask once more";
   EXPECT_EQ(static_cast<FakeAddress&>(lease->address()).id, 1u);
   lease.reset();
-  EXPECT_TRUE(rig.lines->has("api: 2 instances for the next server"));
+  EXPECT_TRUE(rig.logged("api: 2 instances for the next server"));
 }
 
 TEST(PoolDisown, WhatHasJustBeenTakenOverGoesOnToo) {

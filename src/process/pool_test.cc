@@ -35,8 +35,8 @@ TEST(Pool, StartsItsMinimumAndSaysSo) {
   }());
   ASSERT_TRUE(rig.ready({1, 2}));
   EXPECT_EQ(rig.world.launches, 2);
-  EXPECT_TRUE(rig.lines->has("api: instance 1 starting: there are to be 2\n"));
-  EXPECT_TRUE(rig.lines->has("api: instance 2 (pid 1002) ready after "));
+  EXPECT_TRUE(rig.logged("api: instance 1 starting: there are to be 2\n"));
+  EXPECT_TRUE(rig.logged("api: instance 2 (pid 1002) ready after "));
   const auto picture = rig.pool->picture();
   ASSERT_EQ(picture.instances.size(), 2u);
   EXPECT_EQ(picture.instances[0].pid, 1001);
@@ -223,7 +223,7 @@ TEST(Pool, GrowsWithWhoWaitsAndShrinksWhenIdle) {
   }
   ASSERT_TRUE(rig.ready({})) << "all idle out, down to none";
   EXPECT_TRUE(eventually([&] { return rig.world.living() == 0; }));
-  EXPECT_TRUE(rig.lines->has("draining: no request for 60 ms"));
+  EXPECT_TRUE(rig.logged("draining: no request for 60 ms"));
   EXPECT_EQ(rig.world.launches, 3);
   auto again = rig.ask();
   ASSERT_TRUE(eventually([&] { return again->done.load(); }));
@@ -276,10 +276,10 @@ TEST(Pool, GivesUpAfterFailedStartsAndTellsWhy) {
   EXPECT_EQ(asked->result.error().code, Code::program_failed);
   EXPECT_EQ(asked->result.error().message, "api cannot be started: exited with status 1");
   EXPECT_EQ(rig.world.launches, 3);
-  EXPECT_TRUE(rig.lines->has("api: instance 1 failed to start after "));
-  EXPECT_TRUE(rig.lines->has("exited with status 1; tried again in "));
-  EXPECT_TRUE(rig.lines->has("given up after 3 failed starts"));
-  EXPECT_TRUE(rig.lines->has("    | no database")) << "the log tells the journey";
+  EXPECT_TRUE(rig.logged("api: instance 1 failed to start after "));
+  EXPECT_TRUE(rig.logged("exited with status 1; tried again in "));
+  EXPECT_TRUE(rig.logged("given up after 3 failed starts"));
+  EXPECT_TRUE(rig.logged("    | no database")) << "the log tells the journey";
   ASSERT_TRUE(rig.pool->last_failure());
   EXPECT_EQ(rig.pool->last_failure()->failure(), "exited with status 1");
   const auto picture = rig.pool->picture();
@@ -318,7 +318,7 @@ TEST(Pool, KeepsOnlyTheLatestFailures) {
   settings.start_retries = 12;
   settings.longest_backoff = 1ms;
   rig.configure(settings);
-  ASSERT_TRUE(eventually([&] { return rig.lines->has("given up after 12"); }));
+  ASSERT_TRUE(rig.logged("given up after 12"));
   // The log is a moment ahead of the picture.
   EXPECT_TRUE(eventually([&] {
     const auto picture = rig.pool->picture();
@@ -333,7 +333,7 @@ TEST(Pool, StartsThatFailTogetherCountOnce) {
   settings.min_instances = settings.max_instances = 4;
   settings.start_retries = 3;
   rig.configure(settings);
-  ASSERT_TRUE(eventually([&] { return rig.lines->has("given up after 3 failed starts"); }));
+  ASSERT_TRUE(rig.logged("given up after 3 failed starts"));
   EXPECT_EQ(rig.world.launches, 4 + 1 + 1) << "four at once, then one at a time";
 }
 
@@ -347,9 +347,8 @@ TEST(Pool, ACrashAfterALongLifeIsMendedAtOnce) {
   rig.crash(1, {.signal = SIGSEGV});
   ASSERT_TRUE(rig.ready({2}));
   EXPECT_EQ(rig.pool->picture().crashes, 1u);
-  EXPECT_TRUE(
-      rig.lines->has("api: instance 1 (pid 1001) ended by itself: was ended by signal 11 (segmentation fault)"));
-  EXPECT_TRUE(rig.lines->has("with 1 request on it"));
+  EXPECT_TRUE(rig.logged("api: instance 1 (pid 1001) ended by itself: was ended by signal 11 (segmentation fault)"));
+  EXPECT_TRUE(rig.logged("with 1 request on it"));
   EXPECT_EQ(lease->instance(), 1u) << "its leases go on until they notice";
   EXPECT_EQ(static_cast<FakeAddress&>(lease->address()).id, 1u);
   lease.reset();
@@ -366,7 +365,7 @@ TEST(Pool, CrashesSoonAfterTheStartGiveItUp) {
   rig.crash(1);
   ASSERT_TRUE(rig.ready({2}));
   rig.crash(2);
-  ASSERT_TRUE(eventually([&] { return rig.lines->has("given up after 2 failed starts"); }));
+  ASSERT_TRUE(rig.logged("given up after 2 failed starts"));
   auto asked = rig.ask();
   ASSERT_TRUE(asked->done);
   ASSERT_FALSE(asked->result);
@@ -382,7 +381,7 @@ TEST(Pool, ReloadingGivesAProgramThatWasGivenUpAnotherChance) {
   auto settings = short_settings();
   settings.start_retries = 1;
   rig.configure(settings);
-  ASSERT_TRUE(eventually([&] { return rig.lines->has("given up after 1 failed start;"); }));
+  ASSERT_TRUE(rig.logged("given up after 1 failed start;"));
   rig.world.fail = false;
   rig.configure(settings);
   EXPECT_TRUE(rig.ready({2}));

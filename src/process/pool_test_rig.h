@@ -278,6 +278,10 @@ struct PoolRig {
   bool waiting(std::size_t number) {
     return eventually([&] { return pool->picture().waiting == number; });
   }
+  // A line is written a moment after the picture has changed.
+  bool logged(const std::string& words) {
+    return eventually([&] { return lines->has(words); });
+  }
   void crash(std::uint32_t id, ExitStatus status = {.code = 3}) {
     on_home([&] { world.processes.at(id)->child()->exit(status); });
   }

@@ -38,7 +38,7 @@ TEST(PoolOfWorkers, AnInstanceBeyondHelpIsKilledAtOnce) {
   lease->kill("the request GET /x passed its time");
   EXPECT_TRUE(eventually([&] { return rig.world.told("KILL 1"); })) << "though a request is on it";
   EXPECT_TRUE(rig.ready({2}));
-  EXPECT_TRUE(rig.lines->has("killed: the request GET /x passed its time"));
+  EXPECT_TRUE(rig.logged("killed: the request GET /x passed its time"));
   EXPECT_EQ(rig.pool->picture().crashes, 0u);
 }
 
@@ -53,7 +53,7 @@ TEST(PoolOfWorkers, AnInstanceThatIsSeenToDieIsReplacedBeforeItsEndIsKnown) {
   EXPECT_EQ(rig.pool->picture().crashes, 0u);
   rig.crash(1, {.signal = SIGSEGV});
   EXPECT_TRUE(eventually([&] { return rig.pool->picture().crashes == 1; }));
-  EXPECT_TRUE(rig.lines->has("instance 1 (pid 1001) ended by itself"));
+  EXPECT_TRUE(rig.logged("instance 1 (pid 1001) ended by itself"));
 }
 
 TEST(PoolOfWorkers, WhereRequestsCrashInstancesAYoungDeathIsMendedAtOnce) {
@@ -75,7 +75,7 @@ TEST(PoolOfWorkers, WhereRequestsCrashInstancesAYoungDeathIsMendedAtOnce) {
   ASSERT_TRUE(rig.ready({6}));
   EXPECT_EQ(rig.pool->picture().crashes, 5u);
   rig.crash(6);  // without any request: the start is to blame
-  EXPECT_TRUE(eventually([&] { return rig.lines->has("tried again in"); }));
+  EXPECT_TRUE(rig.logged("tried again in"));
 }
 
 TEST(PoolOfWorkers, ALeaseCanKeepWhatItIsShownAs) {
