@@ -69,9 +69,14 @@ enum class Frame : std::uint8_t {
 inline constexpr std::uint8_t kLast = 1;      // request, body: the body ends with these bytes
 inline constexpr std::uint8_t kWindowed = 2;  // request: the response's body is sent only as windows allow
 inline constexpr std::uint8_t kHead = 4;      // request: HEAD; the worker may leave the body out
-inline constexpr std::uint8_t kIdle = 1;      // end: the worker takes the next request at once
-inline constexpr std::uint8_t kLeaving = 2;   // end, idle: the worker exits now; it takes no more requests
-inline constexpr std::uint8_t kBroken = 4;    // end: the response is not whole; text says why
+// request: a WebSocket handshake (GET with Upgrade: websocket), which the worker may take. A head of status 101 takes
+// it: from then on `output` is bytes of the connection to the client and `body` bytes from it, raw, within `window` and
+// `want` as bodies are; kLast ends the client's half and `end` the worker's. Any other head refuses it, an ordinary
+// response. The request is always windowed, and its body, before the switch, empty.
+inline constexpr std::uint8_t kUpgrade = 8;
+inline constexpr std::uint8_t kIdle = 1;     // end: the worker takes the next request at once
+inline constexpr std::uint8_t kLeaving = 2;  // end, idle: the worker exits now; it takes no more requests
+inline constexpr std::uint8_t kBroken = 4;   // end: the response is not whole; text says why
 // A soft time limit, memory limit or fatal error was met while nothing had been sent: text says which; the server
 // answers with an error page (500, or 504 with kTimedOut).
 inline constexpr std::uint8_t kFailed = 8;
