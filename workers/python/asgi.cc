@@ -55,7 +55,7 @@ std::unique_ptr<Asgi> Asgi::prepare(PyObject* application, PyObject* loop_module
   made->loop_module_ = Ref::share(loop_module);
   const Ref asyncio = Ref::take(PyImport_ImportModule("asyncio"));
   made->task_type_ = asyncio ? Ref::take(PyObject_GetAttrString(asyncio.get(), "Task")) : Ref();
-  if (!made->task_type_ || !made->scope_.prepare() || !AsgiExchange::prepare()) return {};
+  if (!made->task_type_ || !made->scope_.prepare() || !AsgiExchange::prepare() || !AsgiWebSocket::prepare()) return {};
   return made;
 }
 

@@ -5,6 +5,7 @@
 
 #include "asgi_channel.h"
 #include "asgi_scope.h"
+#include "asgi_websocket.h"
 #include "channel/channels.h"
 #include "python_object.h"
 
@@ -24,6 +25,8 @@ class Asgi {
 
   PyObject* application() const { return application_.get(); }
   AsgiScope& scope() { return scope_; }
+  // To be set before run().
+  WebSocketLimits& websocket_limits() { return websocket_limits_; }
   // Of the worker that runs. Borrowed.
   PyObject* loop() const { return loop_.get(); }
 
@@ -53,6 +56,7 @@ class Asgi {
  private:
   Ref application_, loop_module_, loop_;
   AsgiScope scope_;
+  WebSocketLimits websocket_limits_;
   const worker::Channels* worker_channels_ = nullptr;
   std::vector<std::unique_ptr<AsgiChannel>> channels_;
   std::size_t open_ = 0;  // channels

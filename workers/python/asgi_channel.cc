@@ -90,8 +90,15 @@ bool AsgiChannel::begin(const protocol::FrameHeader& header, std::string_view pa
     end("variables that are longer than their frame");
     return true;
   }
-  Ref scope = worker_.scope().build(payload.substr(0, head.variables_size));
+  const bool upgrade = (header.flags & protocol::kUpgrade) != 0;
+  WebSocketOffer offer;
+  Ref scope = worker_.scope().build(payload.substr(0, head.variables_size), upgrade ? &offer : nullptr);
   if (!scope) return false;
+  if (const auto refusal = upgrade ? offer.refusal() : std::string(); !refusal.empty()) {
+    put(protocol::Frame::head, 0, header.stream, refusal);
+    put(protocol::Frame::end, protocol::kIdle, header.stream);
+    return true;
+  }
   const AsgiExchange::Request request{
       .stream = header.stream,
       .body_length = head.body_length,
@@ -100,6 +107,7 @@ bool AsgiChannel::begin(const protocol::FrameHeader& header, std::string_view pa
       .windowed = (header.flags & protocol::kWindowed) != 0,
       .head_only = (header.flags & protocol::kHead) != 0,
       .body = payload.substr(head.variables_size),
+      .websocket = upgrade ? &offer : nullptr,
   };
   Ref exchange = AsgiExchange::start(*this, request, std::move(scope));
   if (!exchange) return false;
@@ -154,13 +162,16 @@ bool AsgiChannel::flush() {
 }
 
 void AsgiChannel::check_time_limits(std::int64_t now, std::int64_t& next) {
+  std::vector<Ref> due;
   for (const auto& [stream, exchange] : exchanges_) {
-    AsgiExchange& one = AsgiExchange::of(exchange);
-    if (one.deadline() != 0 && one.deadline() <= now)
-      one.on_time_limit();
-    else if (one.deadline() != 0 && (next == 0 || one.deadline() < next))
-      next = one.deadline();
+    const auto deadline = AsgiExchange::of(exchange).deadline();
+    if (deadline != 0 && deadline <= now)
+      due.push_back(Ref::share(exchange));
+    else if (deadline != 0 && (next == 0 || deadline < next))
+      next = deadline;
   }
+  for (const Ref& exchange : due)
+    AsgiExchange::of(exchange.get()).on_deadline();  // these order their next by themselves
 }
 
 void AsgiChannel::end(const char* nonsense) {

@@ -39,7 +39,7 @@ class AsgiChannel {
   // Its response is whole: unless its application is over by the time of the next flush, the end leaves before that.
   void completed(std::uint32_t stream);
   bool idle() const { return exchanges_.empty(); }
-  // Cancels those whose time is up; `next` becomes the earliest deadline of the others.
+  // Tells those whose time has come; `next` becomes the earliest deadline of the others.
   void check_time_limits(std::int64_t now, std::int64_t& next);
 
   Ref readable, writable;  // what the loop calls

@@ -25,11 +25,19 @@ struct Coroutine {
 Coroutine* self_of(PyObject* object) { return reinterpret_cast<Coroutine*>(object); }
 AsgiExchange& exchange_of(Coroutine* self) { return AsgiExchange::of(self->exchange); }
 
-// Waits for the future that `waiter` becomes. False with an exception set.
-bool wait(Coroutine* self, Ref& waiter, PyObject* loop) {
-  waiter = Ref::take(PyObject_CallMethod(loop, "create_future", nullptr));
-  if (!waiter) return false;
-  Py_XSETREF(self->inner, Py_TYPE(waiter.get())->tp_as_async->am_await(waiter.get()));
+bool is_done(const Ref& future) {
+  const Ref done = Ref::take(PyObject_CallMethod(future.get(), "done", nullptr));
+  if (!done) PyErr_Clear();
+  return done.get() != Py_False;
+}
+
+// Waits for a future that joins `waiters`; those that were given up leave. False with an exception set.
+bool wait(Coroutine* self, std::vector<Ref>& waiters, PyObject* loop) {
+  std::erase_if(waiters, is_done);
+  Ref future = Ref::take(PyObject_CallMethod(loop, "create_future", nullptr));
+  if (!future) return false;
+  Py_XSETREF(self->inner, Py_TYPE(future.get())->tp_as_async->am_await(future.get()));
+  waiters.push_back(std::move(future));
   return self->inner != nullptr;
 }
 
@@ -38,18 +46,17 @@ PySendResult step_receive(Coroutine* self, PyObject** result) {
     *result = event.release();
     return PYGEN_RETURN;
   }
-  if (PyErr_Occurred() == nullptr && wait(self, exchange_of(self).receive_waiter, AsgiExchange::loop()))
-    return PYGEN_NEXT;
+  if (PyErr_Occurred() == nullptr && wait(self, exchange_of(self).receivers, AsgiExchange::loop())) return PYGEN_NEXT;
   return PYGEN_ERROR;
 }
 
 PySendResult step_send(Coroutine* self, PyObject** result) {
-  if (!self->stepped && !exchange_of(self).take_event(self->argument)) return PYGEN_ERROR;
+  if (!self->stepped && !exchange_of(self).take(self->argument)) return PYGEN_ERROR;
   if (exchange_of(self).drained()) {
     *result = Py_NewRef(Py_None);
     return PYGEN_RETURN;
   }
-  return wait(self, exchange_of(self).send_waiter, AsgiExchange::loop()) ? PYGEN_NEXT : PYGEN_ERROR;
+  return wait(self, exchange_of(self).senders, AsgiExchange::loop()) ? PYGEN_NEXT : PYGEN_ERROR;
 }
 
 // Calls the application; `inner` is its coroutine then.

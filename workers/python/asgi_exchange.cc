@@ -5,20 +5,15 @@
 #include <array>
 #include <charconv>
 #include <ctime>
-#include <new>
+#include <utility>
 
 #include "asgi.h"
 #include "asgi_coroutine.h"
+#include "asgi_object.h"
 #include "header_rules.h"
 
 namespace fivefold::python {
 namespace {
-
-PyTypeObject* type = nullptr;
-
-struct Object {
-  PyObject_HEAD AsgiExchange exchange;
-};
 
 // What events are made of and looked up by.
 struct Names {
@@ -38,77 +33,33 @@ struct Names {
 Names* names = nullptr;
 Asgi* worker_of_process = nullptr;
 
-bool is(PyObject* text, const Ref& name) {
-  return text == name.get() || (PyUnicode_Check(text) && PyUnicode_Compare(text, name.get()) == 0);
-}
-
-std::int64_t now() {
-  timespec time{};
-  clock_gettime(CLOCK_MONOTONIC, &time);
-  return time.tv_sec * 1000 + time.tv_nsec / 1000000;
-}
-
 Ref disconnect_event() {
   Ref event = Ref::take(PyDict_New());
   if (!event || PyDict_SetItem(event.get(), names->type.get(), names->http_disconnect.get()) != 0) return {};
   return event;
 }
 
-PyObject* receive(PyObject* self, PyObject*) { return receive_coroutine(self).release(); }
-PyObject* send(PyObject* self, PyObject* event) { return send_coroutine(self, event).release(); }
-
-int traverse(PyObject* object, visitproc visit, void* arg) {
-  AsgiExchange& self = AsgiExchange::of(object);
-  Py_VISIT(Py_TYPE(object));
-  Py_VISIT(self.receive_waiter.get());
-  Py_VISIT(self.send_waiter.get());
-  Py_VISIT(self.task());
-  return 0;
-}
-
-int clear(PyObject* object) {
-  AsgiExchange& self = AsgiExchange::of(object);
-  self.receive_waiter = {};
-  self.send_waiter = {};
-  self.drop_task();
-  return 0;
-}
-
-void destroy(PyObject* object) {
-  PyTypeObject* own = Py_TYPE(object);
-  PyObject_GC_UnTrack(object);
-  AsgiExchange::of(object).~AsgiExchange();
-  own->tp_free(object);
-  Py_DECREF(own);
-}
-
 }  // namespace
 
 bool AsgiExchange::prepare() {
-  static PyMethodDef methods[] = {{"receive", receive, METH_NOARGS, "the next event of the request"},
-                                  {"send", send, METH_O, "an event of the response"},
-                                  {nullptr, nullptr, 0, nullptr}};
-  static PyType_Slot slots[] = {{Py_tp_dealloc, reinterpret_cast<void*>(destroy)},
-                                {Py_tp_traverse, reinterpret_cast<void*>(traverse)},
-                                {Py_tp_clear, reinterpret_cast<void*>(clear)},
-                                {Py_tp_methods, methods},
-                                {0, nullptr}};
-  static PyType_Spec spec = {"fivefold.Exchange", sizeof(Object), 0,
-                             Py_TPFLAGS_DEFAULT | Py_TPFLAGS_DISALLOW_INSTANTIATION | Py_TPFLAGS_HAVE_GC, slots};
-  type = make_type(spec);
   names = new Names;
-  return type != nullptr && names->make() && prepare_coroutines();
+  return names->make() && prepare_asgi_objects() && prepare_coroutines();
+}
+
+std::int64_t AsgiExchange::now() {
+  timespec time{};
+  clock_gettime(CLOCK_MONOTONIC, &time);
+  return time.tv_sec * 1000 + time.tv_nsec / 1000000;
 }
 
 void AsgiExchange::attach(Asgi* worker) { worker_of_process = worker; }
 Asgi* AsgiExchange::worker() { return worker_of_process; }
 PyObject* AsgiExchange::loop() { return worker_of_process->loop(); }
-AsgiExchange& AsgiExchange::of(PyObject* exchange) { return reinterpret_cast<Object*>(exchange)->exchange; }
 
 Ref AsgiExchange::start(AsgiChannel& channel, const Request& request, Ref scope) {
-  Ref made = Ref::take(type->tp_alloc(type, 0));
+  Ref made = request.websocket != nullptr ? make_websocket_object() : make_http_object();
   if (!made) return made;
-  AsgiExchange& self = *new (&of(made.get())) AsgiExchange();
+  AsgiExchange& self = of(made.get());
   self.channel_ = &channel;
   self.stream_ = request.stream;
   self.body_ = request.body;
@@ -116,7 +67,9 @@ Ref AsgiExchange::start(AsgiChannel& channel, const Request& request, Ref scope)
   self.windowed_ = request.windowed;
   self.window_ = protocol::kFirstWindow;
   self.head_only_ = request.head_only;
+  self.limit_ms_ = request.time_limit_ms;
   if (request.time_limit_ms != 0) self.deadline_ = now() + request.time_limit_ms;
+  if (request.websocket != nullptr && !self.offered(*request.websocket)) return {};
   const Ref run = run_coroutine(made.get(), worker()->application(), scope.get());
   if (!run) return {};
   self.task_ = worker()->make_task(run.get());
@@ -126,12 +79,18 @@ Ref AsgiExchange::start(AsgiChannel& channel, const Request& request, Ref scope)
   return made;
 }
 
-void AsgiExchange::wake(Ref& waiter) {
-  const Ref future = std::move(waiter);
-  if (!future) return;
-  const Ref done = Ref::take(PyObject_CallMethod(future.get(), "done", nullptr));
-  if (!done) return;
-  if (done.get() == Py_False) Ref::take(PyObject_CallMethod(future.get(), "set_result", "O", Py_None));
+void AsgiExchange::wake(std::vector<Ref>& waiters) {
+  if (waiters.empty()) return;
+  for (const Ref& future : std::exchange(waiters, {})) {
+    const Ref done = Ref::take(PyObject_CallMethod(future.get(), "done", nullptr));
+    if (done && done.get() == Py_False) Ref::take(PyObject_CallMethod(future.get(), "set_result", "O", Py_None));
+    if (PyErr_Occurred() != nullptr) PyErr_WriteUnraisable(future.get());
+  }
+}
+
+void AsgiExchange::look_at(std::int64_t deadline) {
+  deadline_ = deadline;
+  if (deadline != 0) worker()->watch_deadline(deadline);
 }
 
 // ---- the request ----
@@ -141,7 +100,7 @@ void AsgiExchange::on_body(std::string_view bytes, bool last) {
   wanted_ -= bytes.size();
   body_ += bytes;
   body_over_ = last;
-  wake(receive_waiter);
+  wake(receivers);
 }
 
 Ref AsgiExchange::next_event() {
@@ -169,11 +128,11 @@ Ref AsgiExchange::next_event() {
 void AsgiExchange::on_disconnect() {
   disconnected_ = true;
   unsent_ = std::string();
-  wake(receive_waiter);
-  wake(send_waiter);
+  wake(receivers);
+  wake(senders);
 }
 
-void AsgiExchange::on_time_limit() {
+void AsgiExchange::on_deadline() {
   deadline_ = 0;
   timed_out_ = true;
   const Ref cancelled = Ref::take(PyObject_CallMethod(task_.get(), "cancel", nullptr));
@@ -182,7 +141,7 @@ void AsgiExchange::on_time_limit() {
 
 // ---- the response ----
 
-bool AsgiExchange::take_event(PyObject* event) {
+bool AsgiExchange::take(PyObject* event) {
   if (!PyDict_Check(event)) {
     PyErr_Format(PyExc_TypeError, "send() takes a dict, not %.100s", Py_TYPE(event)->tp_name);
     return false;
@@ -192,6 +151,10 @@ bool AsgiExchange::take_event(PyObject* event) {
     if (PyErr_Occurred() == nullptr) PyErr_SetString(PyExc_ValueError, "send(): the event has no \"type\"");
     return false;
   }
+  return take_event(kind, event);
+}
+
+bool AsgiExchange::take_event(PyObject* kind, PyObject* event) {
   if (channel_ == nullptr || disconnected_) {
     set_client_left("send(): the client has left");
     return false;
@@ -292,7 +255,7 @@ bool AsgiExchange::take_body(PyObject* event) {
   if (carries) unsent_ += bytes;
   send_some();
   if (complete_ && unsent_.empty()) channel_->completed(stream_);
-  if (complete_) wake(receive_waiter);
+  if (complete_) wake(receivers);
   return true;
 }
 
@@ -334,7 +297,7 @@ void AsgiExchange::on_window(std::uint32_t more) {
   send_some();
   if (!unsent_.empty()) return;
   if (complete_) channel_->completed(stream_);
-  wake(send_waiter);
+  wake(senders);
 }
 
 void AsgiExchange::end_early() {
@@ -352,9 +315,7 @@ void AsgiExchange::finished(std::optional<Failure> failure) {
                     : "the application returned without a response";
     if (!disconnected_) log(text);
   } else if (failure) {
-    if (timed_out_) failure->summary = "the request took longer than the program's time limit";
-    if (!failure->client_left && !(disconnected_ && failure->cancelled))
-      log(timed_out_ ? failure->summary + "\n" + failure->traceback : failure->traceback);
+    log_failure(*failure);
     text = std::move(failure->summary);
   }
   const bool whole = complete_ && unsent_.empty();
@@ -364,13 +325,23 @@ void AsgiExchange::finished(std::optional<Failure> failure) {
     channel_->put(protocol::Frame::idle, 0, stream_);
   else
     channel_->put(protocol::Frame::end, flags, stream_, whole ? std::string_view() : std::string_view(text));
+  leave();
+}
+
+void AsgiExchange::leave() {
   ended_ = true;
   deadline_ = 0;
   AsgiChannel* channel = std::exchange(channel_, nullptr);
-  wake(receive_waiter);
-  wake(send_waiter);
+  wake(receivers);
+  wake(senders);
   task_ = {};
   channel->forget(stream_);
+}
+
+void AsgiExchange::log_failure(Failure& failure) {
+  if (timed_out_) failure.summary = "the request took longer than the program's time limit";
+  if (!failure.client_left && !(disconnected_ && failure.cancelled))
+    log(timed_out_ ? failure.summary + "\n" + failure.traceback : failure.traceback);
 }
 
 // One frame a line, before what was said of the end.

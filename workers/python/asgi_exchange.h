@@ -5,10 +5,12 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "asgi_channel.h"
 #include "failure.h"
 #include "python_object.h"
+#include "websocket_handshake.h"
 
 namespace fivefold::python {
 
@@ -17,7 +19,12 @@ class AsgiExchange {
  public:
   static constexpr std::uint32_t kWant = 64 * 1024;  // bytes of a body that are asked for at once
 
-  // Makes the types; false with an exception set when that fails. Once, before the others.
+  AsgiExchange() = default;
+  virtual ~AsgiExchange() = default;
+  AsgiExchange(const AsgiExchange&) = delete;
+  AsgiExchange& operator=(const AsgiExchange&) = delete;
+
+  // Makes what events are made of; false with an exception set when that fails. Once, before the others.
   static bool prepare();
 
   struct Request {
@@ -28,6 +35,7 @@ class AsgiExchange {
     bool windowed = false;
     bool head_only = false;
     std::string_view body;  // its first bytes
+    const WebSocketOffer* websocket = nullptr;
   };
   // Starts a task for a request: a new exchange, or null with an exception set. `scope` is taken over.
   static Ref start(AsgiChannel& channel, const Request& request, Ref scope);
@@ -39,45 +47,59 @@ class AsgiExchange {
   static PyObject* loop();
 
   // ---- from the server ----
-  void on_body(std::string_view bytes, bool last);
-  void on_window(std::uint32_t more);
+  virtual void on_body(std::string_view bytes, bool last);
+  virtual void on_window(std::uint32_t more);
   // The client has left, or its channel is gone.
-  void on_disconnect();
-  // The time limit has passed: the task is cancelled.
-  void on_time_limit();
+  virtual void on_disconnect();
+  // The time of deadline() has come, which is over then: that of a request's limit, when the task is cancelled.
+  virtual void on_deadline();
   std::int64_t deadline() const { return deadline_; }  // milliseconds of the monotonic clock; 0: none
 
   // ---- from the application ----
-  // The next event; null without an exception when there is none yet: `receive_waiter` is told.
-  Ref next_event();
+  // The next event; null without an exception when there is none yet: `receivers` are told.
+  virtual Ref next_event();
   // Takes an event of the response. False with an exception set.
-  bool take_event(PyObject* event);
+  bool take(PyObject* event);
   // Whether all that was taken is on its way: until then send() waits.
   bool drained() const { return unsent_.empty() || disconnected_; }
   // The response is whole and the application goes on: the server need not wait for it.
   void end_early();
   // The application's coroutine is over.
-  void finished(std::optional<Failure> failure);
+  virtual void finished(std::optional<Failure> failure);
 
   // For the garbage collector.
   PyObject* task() const { return task_.get(); }
   void drop_task() { task_ = {}; }
 
-  Ref receive_waiter, send_waiter;  // futures of those that wait
+  std::vector<Ref> receivers, senders;  // futures of those that wait
 
- private:
+ protected:
+  static bool is(PyObject* text, const Ref& name) {
+    return text == name.get() || (PyUnicode_Check(text) && PyUnicode_Compare(text, name.get()) == 0);
+  }
+  static std::int64_t now();  // milliseconds of the monotonic clock
+
+  // A WebSocket has been asked for. False with an exception set.
+  virtual bool offered(const WebSocketOffer&) { return true; }
+  // `kind` is the event's type.
+  virtual bool take_event(PyObject* kind, PyObject* event);
   bool take_start(PyObject* event);
   bool take_body(PyObject* event);
   bool take_hint(PyObject* event);
   bool write_header(PyObject* pair, long status);
   void send_some();
-  void wake(Ref& waiter);
+  void wake(std::vector<Ref>& waiters);
   void log(std::string_view text);
+  void log_failure(Failure& failure);
+  void look_at(std::int64_t deadline);
+  // The server has been told that the request is over.
+  void leave();
 
   AsgiChannel* channel_ = nullptr;  // nullptr: the request is over
   Ref task_;
   std::uint32_t stream_ = 0;
   std::int64_t deadline_ = 0;
+  std::uint32_t limit_ms_ = 0;  // of the request
 
   std::string body_;
   std::uint64_t wanted_ = 0;

@@ -53,6 +53,7 @@ struct AsgiScope::Variables {
         host = value;
       else
         headers.emplace_back(name, value);
+      if (name.starts_with("HTTP_SEC_WEBSOCKET_")) take_handshake(name.substr(19), value);
     } else if (name == "REQUEST_METHOD") {
       method = value;
     } else if (name == "PATH_INFO") {
@@ -77,6 +78,19 @@ struct AsgiScope::Variables {
       secure = value != "off";
     }
   }
+
+  WebSocketOffer offer;
+
+  void take_handshake(std::string_view name, std::string_view value) {
+    if (name == "KEY")
+      offer.key = value;
+    else if (name == "VERSION")
+      offer.version = value;
+    else if (name == "PROTOCOL")
+      offer.protocols = value;
+    else if (name == "EXTENSIONS")
+      offer.extensions = value;
+  }
 };
 
 bool AsgiScope::prepare() {
@@ -94,29 +108,38 @@ bool AsgiScope::prepare() {
   state_key_ = intern("state");
   http_ = intern("http");
   https_ = intern("https");
+  ws_ = intern("ws");
+  wss_ = intern("wss");
+  protocols_ = intern("subprotocols");
   http11_ = intern("1.1");
   http10_ = intern("1.0");
   http2_ = intern("2");
   base_ = Ref::take(Py_BuildValue("{s:s,s:{s:s,s:s},s:{s:{}}}", "type", "http", "asgi", "version", "3.0",
                                   "spec_version", "2.4", "extensions", "http.response.early_hint"));
-  return base_ && http2_;
+  websocket_base_ = Ref::take(Py_BuildValue("{s:s,s:{s:s,s:s},s:{s:{}}}", "type", "websocket", "asgi", "version", "3.0",
+                                            "spec_version", "2.4", "extensions", "websocket.http.response"));
+  return base_ && websocket_base_ && http2_;
 }
 
-Ref AsgiScope::build(std::string_view block) {
+Ref AsgiScope::build(std::string_view block, WebSocketOffer* offer) {
   const Variables from(block);
-  Ref dict = Ref::take(PyDict_Copy(base_.get()));
+  const bool websocket = offer != nullptr;
+  if (websocket) *offer = from.offer;
+  Ref dict = Ref::take(PyDict_Copy((websocket ? websocket_base_ : base_).get()));
   if (!dict) return {};
   // The path is below root_path, as routers of all ages find their routes with it.
   const auto raw_path = from.uri.substr(0, from.uri.find('?'));
   const Ref& version = from.protocol == "HTTP/1.1" ? http11_ : from.protocol.starts_with("HTTP/2") ? http2_ : http10_;
-  const bool whole = set(dict, version_, Ref::share(version.get())) && set(dict, method_, latin1(from.method)) &&
-                     set(dict, path_, utf8(from.path)) && set(dict, raw_path_, bytes(raw_path)) &&
-                     set(dict, query_, bytes(from.query)) && set(dict, root_path_, utf8(from.root_path)) &&
-                     set(dict, scheme_, Ref::share((from.secure ? https_ : http_).get())) &&
-                     set(dict, headers_, headers(from)) &&
-                     set(dict, client_, address(from.remote_address, from.remote_port)) &&
-                     set(dict, server_, address(from.server_name, from.server_port)) &&
-                     (!state_ || set(dict, state_key_, Ref::take(PyDict_Copy(state_.get()))));
+  const Ref& scheme = websocket ? (from.secure ? wss_ : ws_) : from.secure ? https_ : http_;
+  const bool whole =
+      set(dict, version_, Ref::share(version.get())) &&
+      (websocket ? set(dict, protocols_, offer->protocol_list()) : set(dict, method_, latin1(from.method))) &&
+      set(dict, path_, utf8(from.path)) && set(dict, raw_path_, bytes(raw_path)) &&
+      set(dict, query_, bytes(from.query)) && set(dict, root_path_, utf8(from.root_path)) &&
+      set(dict, scheme_, Ref::share(scheme.get())) && set(dict, headers_, headers(from)) &&
+      set(dict, client_, address(from.remote_address, from.remote_port)) &&
+      set(dict, server_, address(from.server_name, from.server_port)) &&
+      (!state_ || set(dict, state_key_, Ref::take(PyDict_Copy(state_.get()))));
   return whole ? std::move(dict) : Ref();
 }
 

@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include <charconv>
 #include <cstdio>
 #include <cstring>
 #include <fstream>
@@ -14,7 +15,18 @@
 namespace fivefold::python {
 namespace {
 
-constexpr std::string_view kSettings[] = {"interface", "wsgi", "asgi", "path", "venv", "preload", "loop"};
+constexpr std::string_view kSettings[] = {"interface",
+                                          "wsgi",
+                                          "asgi",
+                                          "path",
+                                          "venv",
+                                          "preload",
+                                          "loop",
+                                          "websocket_max_size",
+                                          "websocket_ping_interval",
+                                          "websocket_ping_timeout"};
+constexpr std::int64_t kMostMessage = 1 << 30;  // bytes
+constexpr std::int64_t kMostSeconds = 24 * 60 * 60;
 constexpr const char* kSystemPython = "/usr/bin/python3";
 
 std::string text_of(PyStatus status) {
@@ -30,6 +42,20 @@ std::unexpected<std::string> failed() {
 Ref own_module(const char* name, const char* source) {
   const Ref code = Ref::take(Py_CompileString(source, name, Py_file_input));
   return code ? Ref::take(PyImport_ExecCodeModule(name, code.get())) : Ref();
+}
+
+// Takes a setting that is a whole number; nothing when it is left out.
+std::expected<void, std::string> take_number(const worker::Settings& settings, const char* name, auto& number,
+                                             std::int64_t least, std::int64_t most, std::int64_t scale) {
+  if (!settings.has(name)) return {};
+  const auto text = settings.one(name);
+  std::int64_t value = 0;
+  const auto [stop, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc() || stop != text.data() + text.size() || value < least || value > most)
+    return std::unexpected(std::string(name) + "=" + text + " must be a whole number from " + std::to_string(least) +
+                           " to " + std::to_string(most) + ".");
+  number = static_cast<std::remove_reference_t<decltype(number)>>(value * scale);
+  return {};
 }
 
 // "3.11" of the version in DIR/pyvenv.cfg; empty when it is not there.
@@ -61,6 +87,11 @@ std::expected<void, std::string> Python::start(const worker::Settings& settings)
   if (interface_ != "wsgi" && interface_ != "asgi")
     return std::unexpected("interface=" + interface_ + " is not known to this executable; it knows wsgi and asgi.");
   if (!settings.has(interface_)) return std::unexpected("Which application? Say " + interface_ + "=module:callable.");
+  auto taken = take_number(settings, "websocket_max_size", websocket_.max_size, 1, kMostMessage, 1);
+  if (taken)
+    taken = take_number(settings, "websocket_ping_interval", websocket_.ping_interval_ms, 0, kMostSeconds, 1000);
+  if (taken) taken = take_number(settings, "websocket_ping_timeout", websocket_.ping_timeout_ms, 0, kMostSeconds, 1000);
+  if (!taken) return taken;
   if (const auto root = settings.one("root"); !root.empty() && chdir(root.c_str()) != 0)
     return std::unexpected("The program's folder " + root + " cannot be entered: " + std::strerror(errno));
   if (auto started = start_interpreter(); !started) return started;
@@ -128,6 +159,7 @@ bool Python::prepare(PyObject* application) {
   const auto kind = settings_->one("loop", "auto");
   const Ref chosen = loop ? Ref::take(PyObject_CallMethod(loop.get(), "choose", "s", kind.c_str())) : Ref();
   asgi_ = chosen ? Asgi::prepare(application, loop.get()) : nullptr;
+  if (asgi_) asgi_->websocket_limits() = websocket_;
   return asgi_ != nullptr;
 }
 

@@ -33,6 +33,7 @@ class Python : public worker::Interpreter {
   std::unique_ptr<Wsgi> wsgi_;  // one of the two
   std::unique_ptr<Asgi> asgi_;
   std::string interface_;  // "wsgi" or "asgi"
+  WebSocketLimits websocket_;
   bool preload_ = true;
 };
 
