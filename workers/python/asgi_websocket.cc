@@ -190,7 +190,7 @@ void AsgiWebSocket::goodbye(std::uint16_t code, std::string_view reason) {
   queued_ = 0;
   talk_->close(code, reason);
   talk_->resume();  // nothing that comes is kept from now on
-  look_at(now() + kCloseTimeout);
+  look_at(now() + worker()->websocket_limits().close_timeout_ms);
   look();
 }
 
@@ -234,7 +234,7 @@ void AsgiWebSocket::look() {
   if (talk_ == nullptr) return;
   if (!end_ && talk_->closed()) {
     end_ = talk_->closed();
-    look_at(now() + kCloseTimeout);
+    look_at(now() + worker()->websocket_limits().close_timeout_ms);
   }
   send_some();
   if (unsent_.empty()) wake(senders);
@@ -305,7 +305,8 @@ void AsgiWebSocket::end_connection() {
   wake(senders);
 }
 
-void AsgiWebSocket::order_ping(std::int64_t at) { look_at((at / 1000 + 1) * 1000); }
+// Those of many connections at once: each look goes through all requests of a channel.
+void AsgiWebSocket::order_ping(std::int64_t at) { look_at((at / kPingStep + 1) * kPingStep); }
 
 void AsgiWebSocket::on_deadline() {
   if (talk_ == nullptr) return AsgiExchange::on_deadline();

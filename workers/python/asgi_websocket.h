@@ -16,12 +16,13 @@ struct WebSocketLimits {
   std::size_t max_size = 16 * 1024 * 1024;    // bytes of a message, inflated
   std::int64_t ping_interval_ms = 20 * 1000;  // 0: no pings
   std::int64_t ping_timeout_ms = 20 * 1000;   // without a byte from the client after a ping
+  std::int64_t close_timeout_ms = 10 * 1000;  // for the client's goodbye
 };
 
 class AsgiWebSocket final : public AsgiExchange, private WebSocketStream::Listener {
  public:
-  static constexpr std::size_t kMostQueued = 64 * 1024;     // bytes of messages that wait for receive()
-  static constexpr std::int64_t kCloseTimeout = 10 * 1000;  // milliseconds for the client's goodbye
+  static constexpr std::size_t kMostQueued = 64 * 1024;  // bytes of messages that wait for receive()
+  static constexpr std::int64_t kPingStep = 250;         // milliseconds between two looks for pings that are due
 
   // Makes what events are made of; false with an exception set when that fails. Once, in the zygote.
   static bool prepare();

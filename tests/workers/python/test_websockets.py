@@ -6,8 +6,8 @@ import time
 import pytest
 
 from driver import ABORT, BODY_BROKEN, FAILED, IS_IDLE, TIMED_OUT, WINDOW
-from python_worker import PROGRAMS, Cases, start, variables
-from websocket_client import ACCEPT, BINARY, CLOSE, FIN, PING, TEXT, WebSocket, close_payload, frame
+from python_worker import PROGRAMS, Cases, variables
+from websocket_client import ACCEPT, BINARY, CLOSE, TEXT, WebSocket, close_payload, frame
 
 
 @pytest.fixture(scope="module", params=["asyncio", "uvloop"])
@@ -168,26 +168,15 @@ def test_an_application_that_goes_on_is_cancelled(ask):
 
 def test_a_slow_application_stops_its_own_client_alone(ask):
     slow = socket(ask, "deaf").opened()
-    sent = 0
-    while slow.may_send >= 8192:
-        slow.send(frame(BINARY, b"y" * 4096))
-        sent += 1
-        time.sleep(0.001)
-        while slow.channel.buffer:
-            slow.take()
-    assert sent * 4096 < 300_000
-    channel = ask.worker.channel
-    channel.begin(variables("/opens"))
-    slow.stream, opener = channel.stream, slow.stream
-    slow.stream = opener
-    seen = set()
-    while len(seen) < 1:
-        kind, flags, stream, payload = channel.receive()
-        if stream != slow.stream:
-            seen |= {kind} if flags & IS_IDLE and kind == 19 else set()
-        else:
-            slow.answer.take(kind, flags, payload)
-            slow.may_send += slow.answer.wants[-1] if kind == 21 else 0
+    message, sent = frame(BINARY, b"y" * 4096), 0
+    with pytest.raises(TimeoutError):
+        while True:
+            slow.until(lambda: slow.may_send >= len(message), 0.3)
+            slow.send(message)
+            sent += 1
+    assert 10 < sent < 70
+    opener = slow.beside("opens")
+    slow.until(lambda: opener.idle)
     slow.send(frame(CLOSE, close_payload(1000)))
     slow.ended()
     assert told(ask) == [(sent, sent * 4096, 1000)]

@@ -40,14 +40,21 @@ class WebSocket:
     def __init__(self, worker, path, query="", time_limit=0, window=True, **more):
         self.channel, self.answer = worker.channel, Answer()
         self.may_send, self.raw, self.window = 0, b"", window
+        self.others = {}
         more = {"HTTP_UPGRADE": "websocket", "HTTP_CONNECTION": "Upgrade", "HTTP_SEC_WEBSOCKET_KEY": KEY, "HTTP_SEC_WEBSOCKET_VERSION": "13"} | more
         self.channel.begin(variables("/" + path, query, **more), flags=UPGRADE | WINDOWED, time_limit=time_limit)
         self.stream = self.channel.stream
 
+    def beside(self, path):
+        """The answer to another request of the channel, which comes while take() looks."""
+        self.channel.begin(variables("/" + path))
+        return self.others.setdefault(self.channel.stream, Answer())
+
     def take(self, timeout=20):
         """One frame of the channel."""
         kind, flags, stream, payload = self.channel.receive(timeout)
-        assert stream == self.stream, f"frame {kind} of request {stream} instead of {self.stream}"
+        if stream != self.stream:
+            return self.others[stream].take(kind, flags, payload)
         self.answer.take(kind, flags, payload)
         if kind == WANT:
             self.may_send += self.answer.wants[-1]
