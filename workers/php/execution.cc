@@ -5,6 +5,7 @@
 #include <cstring>
 #include <ctime>
 
+#include "php/children.h"
 #include "php/renewal.h"
 #include "php/sapi.h"
 
@@ -68,6 +69,7 @@ void execute(const char* script) {
   deadline.clear();
   end_interrupted();
   php_request_shutdown(nullptr);
+  reap_children();
 }
 
 }  // namespace fivefold::worker::php

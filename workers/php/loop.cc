@@ -1,9 +1,11 @@
 #include "php/loop.h"
 
+#include <syslog.h>
 #include <unistd.h>
 
 #include <cstdio>
 #include <cstdlib>
+#include <string>
 
 #include "channel/zygote.h"
 #include "php/execution.h"
@@ -26,6 +28,12 @@ void end_start() {
   starting = false;
   end_renewed();
   remember_settings();
+}
+
+// exit(1) says that something went wrong; it has cost the start of the script, too.
+void tell_exit(Request& request) {
+  request.log(LOG_WARNING, "The worker script was ended by exit(" + std::to_string(EG(exit_status)) +
+                               ") within a request; it is started again.");
 }
 
 void run_script(const std::string& script) {
@@ -54,6 +62,7 @@ void run_loop(Channels& channels, const std::string& script) {
     if (channels.forked()) _exit(EG(exit_status));
     // Ended in the middle of a request: by exit(), a fatal error or a limit.
     if (channels.current() != nullptr) {
+      if (EG(exit_status) != 0 && turn.failure.empty()) tell_exit(*channels.current());
       channels.complete(end_turn());
       ++served;
     }
@@ -93,8 +102,12 @@ bool handle_request(zend_fcall_info& call, zend_fcall_info_cache& cache) {
     if (EG(exception) != nullptr) {
       // exit() ends the script, and with it the request: run_loop() goes on.
       if (zend_is_unwind_exit(EG(exception))) return false;
-      zend_exception_error(EG(exception), E_ERROR);
-      if (!SG(headers_sent) && !PG(display_errors)) SG(sapi_headers).http_response_code = 500;
+      if (Z_TYPE(EG(user_exception_handler)) != IS_UNDEF) zend_user_exception_handler();
+      if (EG(exception) != nullptr) {
+        if (zend_is_unwind_exit(EG(exception))) return false;
+        zend_exception_error(EG(exception), E_ERROR);
+        if (!SG(headers_sent) && !PG(display_errors)) SG(sapi_headers).http_response_code = 500;
+      }
     }
   }
   if (channels_of_loop->forked()) zend_bailout();

@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include "channel/zygote.h"
+#include "php/children.h"
 #include "php/execution.h"
 #include "php/functions.h"
 #include "php/ini.h"
@@ -61,6 +62,7 @@ class Php : public Interpreter {
     RANDOM_G(mt19937_seeded) = false;
     RANDOM_G(combined_lcg_seeded) = false;
     deadline.start(stop_script, kRepeatStop);
+    watch_forks();
   }
 
   void work(Channels& channels) override {

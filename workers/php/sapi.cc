@@ -110,10 +110,15 @@ void append_line(std::string& head, const char* line, size_t length) {
 
 constexpr std::string_view kStatus = "Status:";
 
-bool is_status(const sapi_header_struct& header) {
-  return header.header_len > kStatus.size() &&
-         zend_binary_strncasecmp(header.header, header.header_len, kStatus.data(), kStatus.size(), kStatus.size()) == 0;
+bool is_named(const sapi_header_struct& header, std::string_view name) {
+  return header.header_len > name.size() &&
+         zend_binary_strncasecmp(header.header, header.header_len, name.data(), name.size(), name.size()) == 0;
 }
+
+bool is_status(const sapi_header_struct& header) { return is_named(header, kStatus); }
+
+// How the body is framed is the server's to say. Scripts that stream name it all the same.
+bool is_framing(const sapi_header_struct& header) { return is_named(header, "Transfer-Encoding:"); }
 
 // "Status: 404 Not Found": the phrase of a line "HTTP/1.1 404 Not Found", where that line is about this status.
 void append_status(std::string& head, int code, const char* line) {
@@ -145,7 +150,7 @@ int send_headers(sapi_headers_struct* headers) {
   append_status(turn.head, code, line);
   auto* header = static_cast<sapi_header_struct*>(zend_llist_get_first_ex(&headers->headers, &position));
   while (header != nullptr) {
-    if (!is_status(*header)) append_line(turn.head, header->header, header->header_len);
+    if (!is_status(*header) && !is_framing(*header)) append_line(turn.head, header->header, header->header_len);
     header = static_cast<sapi_header_struct*>(zend_llist_get_next_ex(&headers->headers, &position));
   }
   return SAPI_HEADER_SENT_SUCCESSFULLY;
