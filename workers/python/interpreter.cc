@@ -24,7 +24,8 @@ constexpr std::string_view kSettings[] = {"interface",
                                           "loop",
                                           "websocket_max_size",
                                           "websocket_ping_interval",
-                                          "websocket_ping_timeout"};
+                                          "websocket_ping_timeout",
+                                          "websocket_close_timeout"};
 constexpr std::int64_t kMostMessage = 1 << 30;  // bytes
 constexpr std::int64_t kMostSeconds = 24 * 60 * 60;
 constexpr const char* kSystemPython = "/usr/bin/python3";
@@ -91,6 +92,8 @@ std::expected<void, std::string> Python::start(const worker::Settings& settings)
   if (taken)
     taken = take_number(settings, "websocket_ping_interval", websocket_.ping_interval_ms, 0, kMostSeconds, 1000);
   if (taken) taken = take_number(settings, "websocket_ping_timeout", websocket_.ping_timeout_ms, 0, kMostSeconds, 1000);
+  if (taken)
+    taken = take_number(settings, "websocket_close_timeout", websocket_.close_timeout_ms, 1, kMostSeconds, 1000);
   if (!taken) return taken;
   if (const auto root = settings.one("root"); !root.empty() && chdir(root.c_str()) != 0)
     return std::unexpected("The program's folder " + root + " cannot be entered: " + std::strerror(errno));

@@ -241,7 +241,21 @@ def test_a_mistake_at_the_door(ask, event, text):
     assert answer.head is None and answer.flags == IS_IDLE | FAILED and text in answer.text
 
 
-# ---- pings ----
+# ---- pings, and other limits of time ----
+
+def test_a_goodbye_is_not_waited_for_without_end(python):
+    worker = python("asgi=websocket_cases:application", f"root={PROGRAMS}", "websocket_close_timeout=1").fork()
+    one = WebSocket(worker, "returns").opened()
+    assert one.heard() == ("close", 1000, "")
+    assert one.ended(5).flags == IS_IDLE
+
+
+@pytest.mark.parametrize("setting", ["websocket_max_size=0", "websocket_max_size=1M", "websocket_ping_interval=-1", "websocket_close_timeout=0"])
+def test_a_setting_that_is_none(python, setting):
+    zygote = python("asgi=websocket_cases:application", f"root={PROGRAMS}", setting, start=False)
+    assert zygote.wait() == 70
+    assert f"{setting} must be a whole number from " in zygote.printed()
+
 
 def test_pings_and_their_timeout(python):
     zygote = python("asgi=websocket_cases:application", f"root={PROGRAMS}", "websocket_ping_interval=1", "websocket_ping_timeout=1")
