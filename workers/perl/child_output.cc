@@ -10,13 +10,20 @@
 
 namespace fivefold::perl {
 
+int lifted(int descriptor) {
+  if (descriptor < 0 || descriptor > STDERR_FILENO) return descriptor;
+  const int above = fcntl(descriptor, F_DUPFD_CLOEXEC, 10);
+  close(descriptor);
+  return above;
+}
+
 bool ChildOutput::make_pipe() {
   int ends[2];
   if (pipe2(ends, O_CLOEXEC) != 0) return false;
   fcntl(ends[0], F_SETFL, O_NONBLOCK);
-  read_ = ends[0];
-  write_ = ends[1];
-  return true;
+  read_ = lifted(ends[0]);
+  write_ = lifted(ends[1]);
+  return read_ >= 0 && write_ >= 0;
 }
 
 bool ChildOutput::start(std::function<void(std::string_view)> take) {

@@ -8,6 +8,9 @@
 
 namespace fivefold::perl {
 
+// The same file on a descriptor that is no standard one, whose numbers are free where a script has closed its handles.
+int lifted(int descriptor);
+
 class ChildOutput {
  public:
   // In a worker, once. `take` is given the bytes, with lock() held, sometimes by a thread of its own. false: no pipe to

@@ -1,5 +1,6 @@
 #include <csignal>
 
+#include "fast_cgi.h"
 #include "globals.h"
 #include "guard.h"
 
@@ -67,15 +68,17 @@ void forget_query() {
   }
 }
 
+SV* handler_of(int number) {
+  const char* name = PL_sig_name[number];
+  return *hv_fetch(get_hv("SIG", GV_ADD), name, static_cast<I32>(strlen(name)), 1);
+}
+
 void reset_signals() {
   for (int number = 1; number < SIGRTMIN; ++number) {
     if (PL_psig_ptr[number] == nullptr) continue;
-    HV* signals = get_hv("SIG", GV_ADD);
-    const char* name = PL_sig_name[number];
-    SV** entry = hv_fetch(signals, name, static_cast<I32>(strlen(name)), 1);
-    if (entry == nullptr) continue;
-    sv_set_undef(*entry);
-    SvSETMAGIC(*entry);
+    SV* entry = handler_of(number);
+    sv_set_undef(entry);
+    SvSETMAGIC(entry);
     if (number == SIGPIPE) std::signal(SIGPIPE, SIG_IGN);
   }
 }
@@ -143,12 +146,30 @@ void Globals::end_compilation(ScriptGlobals& script) {
   for (SSize_t i = 0; i < static_cast<SSize_t>(av_count(folders_)); ++i)
     script.inc.emplace_back(bytes_of(*av_fetch(folders_, i, 1)));
   take_libraries(script);
+  for (const auto& [number, handler] : script.signals) SvREFCNT_dec(handler);
+  script.signals.clear();
+  for (int number = 1; number < SIGRTMIN; ++number) {
+    if (PL_psig_ptr[number] != nullptr) script.signals.emplace_back(number, newSVsv(handler_of(number)));
+  }
+  reset_signals();
+  for (const auto& [name, value] : script.separators) SvREFCNT_dec(value);
+  script.separators.clear();
+  static constexpr std::pair<const char*, std::string_view> kUsual[] = {
+      {"/", "\n"}, {"\\", ""}, {",", ""}, {"\"", " "}};
+  for (const auto& [name, usual] : kUsual) {
+    SV* value = get_sv(name, GV_ADD);
+    SvGETMAGIC(value);
+    const bool as_usual = SvOK(value) ? !SvROK(value) && bytes_of(value) == usual : usual.empty();
+    if (!as_usual) script.separators.emplace_back(name, newSVsv(value));
+  }
+  reset_separators();
 }
 
 // A file without a package of its own defines its subroutines in the script that requires it: another script must get
 // its own, as it would in a process of its own.
 void Globals::take_libraries(ScriptGlobals& script) {
   if (HvUSEDKEYS(loaded_) == libraries_) return;
+  watch_accept();
   std::vector<std::string> found;
   hv_iterinit(loaded_);
   while (HE* entry = hv_iternext(loaded_)) {
@@ -165,6 +186,7 @@ void Globals::take_libraries(ScriptGlobals& script) {
 
 void Globals::begin(const std::string& path, ScriptGlobals& script) {
   set_name(path);
+  renew_accept();
   PL_basetime = time(nullptr);
   PL_evalseq = script.evals;
   PL_last_in_gv = nullptr;  // what messages name as "<FILE> line 5"
@@ -172,6 +194,12 @@ void Globals::begin(const std::string& path, ScriptGlobals& script) {
   set_hook("__DIE__", script.die_hook);
   set_fatals_to_browser(script.fatals_to_browser);
   PL_dowarn = script.warnings ? PL_dowarn | G_WARN_ON : static_cast<U8>(PL_dowarn & ~G_WARN_ON);
+  for (const auto& [number, handler] : script.signals) {
+    SV* entry = handler_of(number);
+    sv_setsv(entry, handler);
+    SvSETMAGIC(entry);
+  }
+  for (const auto& [name, value] : script.separators) sv_setsv_mg(get_sv(name, GV_ADD), value);
   if (!script.own_libraries.empty()) {
     for (const auto& [name, value] : script.own_libraries)
       (void)hv_store(loaded_, name.data(), static_cast<I32>(name.size()), SvREFCNT_inc(value), 0);
@@ -188,13 +216,24 @@ void Globals::begin(const std::string& path, ScriptGlobals& script) {
   }
 }
 
-void Globals::end(ScriptGlobals& script) {
+void Globals::reset_separators() {
+  static constexpr std::pair<const char*, std::string_view> kOfFormats[] = {{":", " \n-"}, {"\014", "\f"}};  // $: $^L
+  for (const auto& [name, usual] : kOfFormats) {
+    SV* value = get_sv(name, 0);
+    if (value != nullptr && SvOK(value) && bytes_of(value) != usual) sv_setpvn_mg(value, usual.data(), usual.size());
+  }
   if (PL_rs == nullptr || !SvPOK(PL_rs) || SvCUR(PL_rs) != 1 || *SvPVX(PL_rs) != '\n')
     sv_setpvs_mg(get_sv("/", GV_ADD), "\n");
   if (PL_ors_sv != nullptr) sv_setsv_mg(get_sv("\\", GV_ADD), &PL_sv_undef);
   if (GvSV(PL_ofsgv) != nullptr && SvOK(GvSV(PL_ofsgv))) sv_setsv_mg(GvSV(PL_ofsgv), &PL_sv_undef);
   if (SV* list = GvSVn(list_separator_); !SvPOK(list) || bytes_of(list) != " ") sv_setpvs_mg(list, " ");
   if (SV* keys = GvSVn(key_separator_); !SvPOK(keys) || bytes_of(keys) != "\034") sv_setpvs_mg(keys, "\034");
+}
+
+void Globals::end(ScriptGlobals& script) {
+  reset_separators();
+  if (PL_bodytarget != nullptr && SvPOK(PL_bodytarget) && SvCUR(PL_bodytarget) > 0)
+    sv_setpvs(PL_bodytarget, "");  // $^A
   if (SvOK(ERRSV)) CLEAR_ERRSV();
   reset_signals();
   forget_query();

@@ -10,6 +10,10 @@ struct ScriptGlobals {
   SV* die_hook = nullptr;
   CV* format = nullptr;  // of STDOUT
   CV* format_top = nullptr;
+  // As the `use` lines and BEGIN blocks left them: handlers of signals by their numbers, and what of $/ $\ $, $" is not
+  // as it always is, by its name.
+  std::vector<std::pair<int, SV*>> signals;
+  std::vector<std::pair<const char*, SV*>> separators;
   std::vector<std::string> inc;                            // @INC
   std::vector<std::pair<std::string, SV*>> own_libraries;  // entries of %INC that are no modules
   U32 evals = 0;                                           // texts that were compiled with it: they are numbered
@@ -32,6 +36,7 @@ class Globals {
   void set_inc(const std::vector<std::string>& folders);
   void set_name(const std::string& path);
   void take_libraries(ScriptGlobals& script);
+  void reset_separators();
 
   HV* loaded_ = nullptr;          // %INC
   AV* folders_ = nullptr;         // @INC

@@ -25,6 +25,11 @@ OP* change_umask(PerlInterpreter* my_perl) {
   return original[PL_op->op_type](aTHX);
 }
 
+OP* open_other(PerlInterpreter* my_perl) {
+  if (watcher != nullptr) watcher->file_opened = true;
+  return original[PL_op->op_type](aTHX);
+}
+
 OP* set_alarm(PerlInterpreter* my_perl) {
   if (watcher != nullptr) watcher->alarm_set = true;
   return original[PL_op->op_type](aTHX);
@@ -46,10 +51,13 @@ PerlIO* connected(SV* argument) {
 OP* open_file(PerlInterpreter* my_perl) {
   if (watcher == nullptr) return original[OP_OPEN](aTHX);
   watcher->before_waiting();
+  watcher->file_opened = true;
   SV** arguments = PL_stack_base + *PL_markstack_ptr + 1;
   for (SV** value = arguments; value <= PL_stack_sp; ++value) {
     if (*value == nullptr || !SvPOK(*value)) continue;
-    if (memchr(SvPVX(*value), '&', SvCUR(*value)) != nullptr) watcher->shares_output();
+    if (memchr(SvPVX(*value), '&', SvCUR(*value)) == nullptr) continue;
+    if (memchr(SvPVX(*value), '<', SvCUR(*value)) != nullptr) watcher->shares_input();
+    watcher->shares_output();
   }
   SV* handle = *arguments;
   const bool standard = connected(handle) != nullptr;
@@ -153,6 +161,7 @@ void wrap_operators() {
   wrap(OP_CHDIR, &change_folder);
   wrap(OP_UMASK, &change_umask);
   wrap(OP_ALARM, &set_alarm);
+  for (Optype type : {OP_SYSOPEN, OP_OPEN_DIR, OP_PIPE_OP, OP_SOCKET}) wrap(type, &open_other);
   wrap(OP_OPEN, &open_file);
   wrap(OP_SYSWRITE, &write_unbuffered);
   wrap(OP_SYSREAD, &read_unbuffered);

@@ -13,6 +13,8 @@ class Watcher {
   virtual void before_waiting() {}
   // Another handle or process will write to descriptor 1.
   virtual void shares_output() {}
+  // Another handle will read descriptor 0.
+  virtual void shares_input() {}
   // Before exec: the environment that the new program gets.
   virtual void before_exec() {}
   // The subroutine that stands for the script's file: caller() shows nothing above it.
@@ -21,6 +23,7 @@ class Watcher {
   bool folder_changed = false;
   bool umask_changed = false;
   bool alarm_set = false;
+  bool file_opened = false;
 };
 
 // Before any Perl code is compiled: an operator takes its function along when it is made.

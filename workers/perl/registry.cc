@@ -24,6 +24,18 @@ std::uint64_t now_ms() {
   return static_cast<std::uint64_t>(time.tv_sec) * 1000 + static_cast<std::uint64_t>(time.tv_nsec) / 1'000'000;
 }
 
+// What the server does for a script leaves $! as it was.
+class KeepsErrno {
+ public:
+  KeepsErrno() : kept_(errno) {}
+  ~KeepsErrno() { errno = kept_; }
+  KeepsErrno(const KeepsErrno&) = delete;
+  KeepsErrno& operator=(const KeepsErrno&) = delete;
+
+ private:
+  int kept_;
+};
+
 class Locked {
  public:
   explicit Locked(ChildOutput& output) : output_(output) { output_.lock(); }
@@ -76,8 +88,16 @@ Registry::Found Registry::find(const std::string& path) {
   bool main_free = true;
   for (const auto& [name, script] : scripts_) main_free = main_free && !script->in_main();
   enter(path.substr(0, std::max<std::size_t>(path.rfind('/'), 1)));
+  std::string printed;
+  printed_ = &printed;
   auto script = Script::compile(path, version, globals_, main_free);
-  if (!script) return std::unexpected(script.error());
+  if (request_ != nullptr) handles_.flush();
+  printed_ = nullptr;
+  if (!script) {
+    if (request_ != nullptr) output_.write(printed);
+    return std::unexpected(script.error());
+  }
+  (*script)->printed = std::move(printed);
   return scripts_.emplace(path, std::move(*script)).first->second.get();
 }
 
@@ -90,12 +110,19 @@ void Registry::enter(const std::string& folder) {
 // ---- what the handles do ----
 
 bool Registry::output(std::string_view bytes) {
+  const KeepsErrno kept;
+  if (printed_ != nullptr) {
+    printed_->append(bytes);
+    return true;
+  }
   const Locked locked(child_output_);
   if (child_output_.shared()) child_output_.drain();
   const bool wanted = output_.write(bytes);
-  if (wanted && handles_.flushes_always() && output_.head_done()) {
+  if (wanted && output_.head_done()) {
     waiting_ = true;
-    if (now_ms() - began_ > kGatherMs) {
+    // Perl hands over a full buffer by itself; anything less the script has flushed, and it leaves as with $|.
+    const bool flushed = handles_.flushes_always() || (top_ != nullptr && bytes.size() < PERLIOBUF_DEFAULT_BUFSIZ);
+    if (flushed && now_ms() - began_ > kGatherMs) {
       waiting_ = false;
       request_->flush();
     }
@@ -108,6 +135,7 @@ bool Registry::output(std::string_view bytes) {
 }
 
 bool Registry::errors(std::string_view bytes) {
+  const KeepsErrno kept;
   error_line_.append(bytes);
   send_errors(false);
   return true;
@@ -125,12 +153,14 @@ void Registry::send_errors(bool all) {
 }
 
 ssize_t Registry::input(char* to, std::size_t most) {
+  const KeepsErrno kept;
   before_waiting();
   const Locked locked(child_output_);
   return request_->read_body(to, most, true);
 }
 
 void Registry::before_waiting() {
+  const KeepsErrno kept;
   if (!waiting_ || request_ == nullptr) return;
   waiting_ = false;
   const Locked locked(child_output_);
@@ -139,35 +169,39 @@ void Registry::before_waiting() {
 
 // ---- processes that a script starts ----
 
+// A child reads the rest of the body where a CGI program would: from descriptor 0.
+void Registry::shares_input() {
+  const KeepsErrno kept;
+  if (forked_ || handles_.input_shared() || request_->body_length() == 0) return;
+  const int file = lifted(memfd_create("request body", MFD_CLOEXEC));
+  if (file < 0) return;
+  char piece[16384];
+  ssize_t got = 0;
+  while ((got = input(piece, sizeof piece)) > 0 || got == worker::Request::kInterrupted) {
+    if (got > 0 && write(file, piece, static_cast<std::size_t>(got)) != got) break;
+  }
+  lseek(file, 0, SEEK_SET);
+  handles_.share_input(file);
+  close(file);
+}
+
 void Registry::before_fork() {
+  const KeepsErrno kept;
   if (registry->forked_ || registry->request_ == nullptr) return;
   registry->before_waiting();
-  // A child reads the rest of the body where a CGI program would: from descriptor 0.
-  worker::Request& request = *registry->request_;
-  if (!registry->handles_.input_shared() && request.body_length() > 0) {
-    const int file = memfd_create("request body", MFD_CLOEXEC);
-    char piece[16384];
-    ssize_t got = 0;
-    while (file >= 0 && ((got = registry->input(piece, sizeof piece)) > 0 || got == worker::Request::kInterrupted)) {
-      if (got < 0) continue;
-      if (write(file, piece, static_cast<std::size_t>(got)) != got) break;
-    }
-    if (file >= 0) {
-      lseek(file, 0, SEEK_SET);
-      registry->handles_.share_input(file);
-      close(file);
-    }
-  }
+  registry->shares_input();
   registry->child_output_.share();
   registry->child_output_.lock();
 }
 
 void Registry::after_fork() {
+  const KeepsErrno kept;
   if (registry->forked_ || registry->request_ == nullptr) return;
   registry->child_output_.unlock();
 }
 
 void Registry::in_child() {
+  const KeepsErrno kept;
   if (registry->forked_) return;
   registry->child_output_.in_child();
   registry->forked_ = true;
@@ -186,6 +220,7 @@ void Registry::end_child(int status) {
 // ---- one request ----
 
 void Registry::run(Script& script, int* status) {
+  errno = 0;  // an uncaught die makes it the status
   auto call = [&script] {
     dSP;
     ENTER;
@@ -200,6 +235,7 @@ void Registry::run(Script& script, int* status) {
 
 void Registry::run_ends(Script& script, int* status) {
   for (CV* end : script.ends()) {
+    STATUS_EXIT_SET(*status);  // $?, which the block may change
     auto call = [end] {
       dSP;
       ENTER;
@@ -209,8 +245,9 @@ void Registry::run_ends(Script& script, int* status) {
       FREETMPS;
       LEAVE;
     };
-    guarded(call, status);
+    if (guarded(call, status) == Ended::returned) *status = STATUS_EXIT;
   }
+  STATUS_ALL_SUCCESS;
 }
 
 worker::Outcome Registry::serve(worker::Request& request) {
@@ -233,6 +270,8 @@ worker::Outcome Registry::serve(worker::Request& request) {
     enter((*script)->folder());
     globals_.begin(path, (*script)->globals());
     (*script)->begin();
+    if (!(*script)->printed.empty()) output((*script)->printed);
+    (*script)->handles().apply();
     top_ = (*script)->top();
     run(**script, &status);
     (*script)->take_ends();
@@ -260,9 +299,12 @@ void Registry::restore(Script& script) {
   // Objects may be destroyed here, by code of the script's.
   auto last = [this, &script] {
     script.after();
+    if (file_opened) script.close_files();
+    handles_.untie();
     handles_.flush();
   };
   guarded(last);
+  file_opened = false;
   TimeLimit::forget();
   if (alarm_set) alarm(0);
   alarm_set = false;

@@ -28,6 +28,7 @@ class Registry : public Sinks, public Watcher {
   ssize_t input(char* to, std::size_t most) override;
   void before_waiting() override;
   void shares_output() override { child_output_.share(); }
+  void shares_input() override;
   void before_exec() override { Environment::become_real(); }
   CV* top() override { return forked_ ? nullptr : top_; }
 
@@ -48,6 +49,8 @@ class Registry : public Sinks, public Watcher {
   static void after_fork();
   static void in_child();
 
+  // What is printed while a script is compiled; else nothing.
+  std::string* printed_ = nullptr;
   Globals globals_;
   Environment environment_;
   StandardHandles handles_;

@@ -21,6 +21,20 @@ std::expected<std::string, std::string> contents(const std::string& path) {
   return std::move(text).str();
 }
 
+// Calls take(gv, io) for every handle of a package that is open.
+template <typename Take>
+void each_open(std::string_view package, Take take) {
+  HV* names = gv_stashpvn(package.data(), static_cast<U32>(package.size()), 0);
+  if (names == nullptr) return;
+  hv_iterinit(names);
+  while (HE* entry = hv_iternext(names)) {
+    GV* gv = reinterpret_cast<GV*>(HeVAL(entry));
+    if (!isGV_with_GP(gv)) continue;
+    IO* io = GvIO(gv);
+    if (io != nullptr && (IoIFP(io) != nullptr || IoDIRP(io) != nullptr)) take(gv, io);
+  }
+}
+
 SSize_t end_blocks() { return PL_endav == nullptr ? 0 : static_cast<SSize_t>(av_count(PL_endav)); }
 
 }  // namespace
@@ -49,6 +63,11 @@ std::expected<std::unique_ptr<Script>, std::string> Script::compile(const std::s
   script->utf8_ = source.utf8;
   script->globals_.warnings = source.warnings;
   globals.begin_compilation(path, source.warnings);
+  script->handles_.begin();
+  for (std::size_t i = 0; i < std::size(source.unicode); ++i) {
+    if (source.unicode[i]) HandleSetup::add_layer(i, ":utf8");
+  }
+  if (source.newlines) sv_setpvs_mg(get_sv("\\", GV_ADD), "\n");
   SV* code = newSVpvn("", 0);
   {
     const std::string whole = wrap_script(source, script->package_, path);
@@ -58,6 +77,7 @@ std::expected<std::unique_ptr<Script>, std::string> Script::compile(const std::s
   const Ended ended = guarded(compilation);
   SvREFCNT_dec(code);
   script->take_ends();
+  script->handles_.end();
   globals.end_compilation(script->globals_);
   if (ended == Ended::exited) return std::unexpected("The script " + path + " called exit while it was compiled.");
   if (SvTRUE(ERRSV)) return std::unexpected(error_text());
@@ -66,6 +86,7 @@ std::expected<std::unique_ptr<Script>, std::string> Script::compile(const std::s
   SvREFCNT_inc_simple_void_NN(reinterpret_cast<SV*>(script->top_));
   script->lexicals_.find(script->top_, path, script->ends_);
   script->data_ = std::move(source.data);
+  each_open(script->package_, [&script](GV* gv, IO*) { script->kept_open_.push_back(gv); });
   if (source.taint)
     std::fprintf(stderr, "%s asks for taint checks (-T), which the Perl in the server does not make.\n", path.c_str());
   if (source.names_main && !main_free)
@@ -91,6 +112,20 @@ Script::~Script() {
     const std::string key = package_.substr(name) + "::";
     (void)hv_delete(parent, key.data(), static_cast<I32>(key.size()), G_DISCARD);
   }
+}
+
+void Script::close_files() {
+  // Those of the interpreter itself are in main.
+  GV* const standard[] = {PL_stdingv, PL_stderrgv, gv_fetchpvs("STDOUT", GV_ADD, SVt_PVIO), PL_argvgv};
+  each_open(package_, [this, &standard](GV* gv, IO* io) {
+    if (std::ranges::find(standard, gv) != std::end(standard) || std::ranges::find(kept_open_, gv) != kept_open_.end())
+      return;
+    if (IoDIRP(io) != nullptr && (IoFLAGS(io) & IOf_FAKE_DIRP) == 0) {
+      PerlDir_close(IoDIRP(io));
+      IoDIRP(io) = nullptr;
+    }
+    if (IoIFP(io) != nullptr) Perl_do_close(aTHX_ gv, FALSE);
+  });
 }
 
 void Script::begin() {

@@ -5,6 +5,7 @@
 #include <expected>
 
 #include "globals.h"
+#include "handle_setup.h"
 #include "lexicals.h"
 #include "perl_api.h"
 
@@ -30,10 +31,14 @@ class Script {
 
   const FileVersion& version() const { return version_; }
   const std::string& path() const { return path_; }
+  // What its BEGIN blocks have printed: each response begins with it.
+  std::string printed;
+
   const std::string& folder() const { return folder_; }
   bool in_main() const { return package_ == "main"; }
   CV* top() const { return top_; }
   ScriptGlobals& globals() { return globals_; }
+  const HandleSetup& handles() const { return handles_; }
 
   // Before each run: fresh variables, the data section from its beginning.
   void begin();
@@ -43,6 +48,9 @@ class Script {
   void take_ends();
   // After the END blocks.
   void after();
+  // Files and folders that its run has opened under names of its package, and locks on them: the end of a process would
+  // have closed them.
+  void close_files();
 
  private:
   std::string path_;
@@ -53,10 +61,12 @@ class Script {
   std::optional<std::string> data_;
   SV* data_text_ = nullptr;
   bool utf8_ = false;
+  std::vector<const GV*> kept_open_;  // handles that its BEGIN blocks have opened
   std::vector<CV*> ends_;
   std::size_t of_texts_ = 0;  // the first so many of them are of evals
   Lexicals lexicals_;
   ScriptGlobals globals_;
+  HandleSetup handles_;
 };
 
 }  // namespace fivefold::perl

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cctype>
+#include <charconv>
 #include <iterator>
 
 namespace fivefold::perl {
@@ -20,12 +21,27 @@ std::string_view without_indent(std::string_view line) {
   return line;
 }
 
+// The word after -C: letters, or the sum of their numbers.
+void take_unicode(std::string_view word, ScriptSource& source) {
+  int number = 0;
+  std::from_chars(word.data(), word.data() + word.size(), number);
+  if (word.empty()) number = 7;
+  for (std::size_t i = 0; i < std::size(source.unicode); ++i)
+    source.unicode[i] = (number & (1 << i)) != 0 || word.find("IOE"[i]) != word.npos || word.find('S') != word.npos;
+}
+
 void take_switches(std::string_view line, ScriptSource& source) {
   const std::size_t perl = line.find("perl");
   if (!line.starts_with("#!") || perl == std::string_view::npos) return;
   line.remove_prefix(perl);
   for (std::size_t at = line.find(" -"); at != std::string_view::npos; at = line.find(" -", at + 1)) {
-    for (char letter : line.substr(at + 2, line.find(' ', at + 2) - at - 2)) {
+    const std::string_view word = line.substr(at + 2, line.find(' ', at + 2) - at - 2);
+    if (word.starts_with('C')) {
+      take_unicode(word.substr(1), source);
+      continue;
+    }
+    for (char letter : word) {
+      if (letter == 'l') source.newlines = true;
       if (letter == 'w' || letter == 'W') source.warnings = true;
       if (letter == 'T' || letter == 't') source.taint = true;
       if (!std::isalpha(static_cast<unsigned char>(letter))) break;

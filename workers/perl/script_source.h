@@ -10,6 +10,8 @@ struct ScriptSource {
   std::string code;                 // without the data section; as many lines as the file has up to it
   std::optional<std::string> data;  // what follows __DATA__ or __END__
   bool warnings = false;            // -w in the line #!
+  bool newlines = false;            // -l: print ends lines
+  bool unicode[3] = {};             // -C: STDIN, STDOUT, STDERR are UTF-8
   bool taint = false;               // -T or -t in the line #!
   bool utf8 = false;                // it says `use utf8`, so its data is decoded too
   bool names_main = false;          // it spells out its package: main::x, $::x

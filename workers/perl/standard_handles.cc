@@ -1,6 +1,8 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <algorithm>
+
 #include "standard_handles.h"
 
 namespace fivefold::perl {
@@ -95,6 +97,13 @@ void StandardHandles::flush() {
   if (io != nullptr && IoOFP(io) != nullptr) PerlIO_flush(IoOFP(io));
 }
 
+void StandardHandles::untie() {
+  for (Handle& handle : handles_) {
+    IO* io = GvIOn(handle.gv);
+    if (SvMAGICAL(io)) sv_unmagic(reinterpret_cast<SV*>(io), PERL_MAGIC_tiedscalar);
+  }
+}
+
 bool StandardHandles::flushes_always() const {
   IO* io = GvIO(output_->gv);
   return io != nullptr && (IoFLAGS(io) & IOf_FLUSH) != 0;
@@ -148,7 +157,21 @@ void StandardHandles::restore(Handle& handle) {
   }
 }
 
+// Perl's first three files are never closed by the end of a variable, as they are the standard ones; those that were
+// opened after a script had closed a standard handle are none.
+void StandardHandles::close_strays() {
+  for (PerlIO* file : {PerlIO_stdin(), PerlIO_stdout(), PerlIO_stderr()}) {
+    if (!PerlIOValid(file)) continue;
+    const bool known = std::ranges::any_of(handles_, [file](const Handle& handle) {
+      IO* io = GvIO(handle.gv);
+      return io != nullptr && (IoIFP(io) == file || IoOFP(io) == file);
+    });
+    if (!known) PerlIO_close(file);
+  }
+}
+
 void StandardHandles::restore() {
+  if (output_ != nullptr) close_strays();
   for (Handle& handle : handles_) restore(handle);
   if (output_ != nullptr && PL_defoutgv != output_->gv) setdefout(output_->gv);
   if (input_shared_) {

@@ -29,6 +29,8 @@ class StandardHandles {
   // The output of a request is on its way: empties Perl's buffer of STDOUT.
   void flush();
   bool flushes_always() const;  // $| is set
+  // tie is undone; objects may be destroyed by it.
+  void untie();
   // Undoes what a script has done to the handles: layers, `$|`, select, formats, other files opened under their names.
   void restore();
 
@@ -50,6 +52,7 @@ class StandardHandles {
     const char* mode = "r";
   };
   void attach(Handle& handle);
+  void close_strays();
   void restore(Handle& handle);
 
   std::vector<Handle> handles_;

@@ -72,14 +72,55 @@ def test_output_without_a_head(zygote, folder, text, said):
     assert answer.flags == IS_IDLE | FAILED and answer.head is None and said in answer.text
 
 
-def test_what_is_printed_with_autoflush_leaves_at_once(zygote, folder):
-    put(folder, "script", "$| = 1;" + HEAD + 'print "early"; sleep 30;')
+@pytest.mark.parametrize("text", ['$| = 1; {} print "early"; sleep 30;', 'use IO::Handle; {} print "early"; STDOUT->flush; sleep 30;',
+                                  'use IO::Handle; {} print "early"; select undef, undef, undef, 0.1; STDOUT->flush; 1 while 1;'], ids=["autoflush", "flush", "flush-and-work"])
+def test_what_is_flushed_leaves_at_once(zygote, folder, text):
+    put(folder, "script", text.format(HEAD))
     worker = start(zygote, folder=folder).fork()
     worker.channel.begin(Ask("script").variables(folder))
     begun = time.monotonic()
     assert worker.channel.answer(until=lambda answer: answer.body).body == b"early"
     assert time.monotonic() - begun < 10
     worker.signal(9)
+
+
+def test_what_begin_blocks_do_is_done_each_time(zygote, folder):
+    put(folder, "script", """BEGIN { $| = 1; binmode STDOUT, ':utf8'; $\\ = "!"; $SIG{ALRM} = sub { print "alarm" }; """ + HEAD + """ }
+        print "\\x{263a} $|"; kill ALRM => $$;""".replace("\\\\", "\\"))
+    put(folder, "other", HEAD + """print join ",", $|, defined $\\ ? 1 : 0, defined $SIG{ALRM} ? 1 : 0, PerlIO::get_layers(STDOUT);""".replace("\\\\", "\\"))
+    for settings in ((), ("preload=script.cgi",)):
+        worker = start(zygote, *settings, folder=folder).fork()
+        for _ in range(3):
+            if not settings:     # what a BEGIN block prints while it is preloaded is no response
+                assert worker.call(Ask("script").variables(folder)).text_body == "!\u263a 1!alarm!"
+            assert worker.call(Ask("other").variables(folder)).text_body == "0,0,0,unix,perlio"
+
+
+def test_a_script_without_standard_handles_leaves_a_sound_worker(zygote, folder):
+    put(folder, "closes", HEAD + 'close STDOUT; close STDIN; close STDERR; system "true"; open my $f, "<", "/dev/null";')
+    put(folder, "filters", "use IO::Handle;" + HEAD + 'STDOUT->flush; open STDOUT, "| tr a-z A-Z"; print "filtered"; close STDOUT;')
+    worker = start(zygote, folder=folder).fork()
+    counts = []
+    for _ in range(5):
+        assert worker.call(Ask("closes").variables(folder)).flags == IS_IDLE
+        assert worker.call(Ask("filters").variables(folder)).text_body == "FILTERED"
+        counts.append(len(os.listdir(f"/proc/{worker.pid}/fd")))
+    assert counts[-1] == counts[0], counts
+    ticks = lambda: sum(map(int, open(f"/proc/{worker.pid}/stat").read().rsplit(")", 1)[1].split()[11:13]))
+    used = ticks()
+    time.sleep(0.3)
+    assert ticks() - used < 10, "a thread of it turns in circles"
+
+
+def test_files_and_locks_end_with_the_request(zygote, folder):
+    put(folder, "script", """open(LOCK, ">>", "lock") or die; flock(LOCK, 2) or die; opendir(FOLDER, ".") or die; sysopen(my $own, "lock", 0) or die;
+        BEGIN { open(KEPT, "<", "/etc/passwd") or die }""" + HEAD + "print scalar readdir FOLDER ? 'read ' : 'empty ', fileno KEPT ? 'kept' : 'lost';")
+    running = start(zygote, folder=folder)
+    workers = [running.fork(), running.fork()]
+    for worker in workers * 3:
+        assert worker.call(Ask("script").variables(folder), timeout=10).text_body == "read kept"
+        targets = [os.readlink(f"/proc/{worker.pid}/fd/{name}") for name in os.listdir(f"/proc/{worker.pid}/fd")]
+        assert [target for target in targets if target in (str(folder), str(folder / "lock"))] == []
 
 
 def test_output_of_a_child_leaves_while_it_runs(zygote, folder):
