@@ -15,7 +15,7 @@ std::shared_ptr<exchange::Handler> files_beside(const config::Program& program,
                                                 std::shared_ptr<models::files::FileCaches> caches, Log& log) {
   const auto& module = program.module;
   if (module.language != config::Language::php || !module.files) return nullptr;
-  config::Files files{.root = module.root, .listing = module.listing};
+  config::Files files{.root = module.root, .listing = module.listing, .symlinks = module.symlinks};
   files.index.clear();
   for (const auto& name : module.index)
     if (!models::module::is_source(name)) files.index.push_back(name);

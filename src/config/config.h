@@ -12,7 +12,11 @@
 #include <utility>
 #include <vector>
 
+#include "base/path_walk.h"
+
 namespace fivefold::config {
+
+using fivefold::Symlinks;
 
 using std::chrono::milliseconds;
 using namespace std::chrono_literals;
@@ -251,6 +255,7 @@ struct Module {
   std::vector<std::string> extensions = {};  // of scripts; empty: ".php", and for Perl every file
   bool files = true;                         // PHP: what lies beside the scripts is sent
   bool listing = false;                      // PHP: and folders without an index are listed
+  Symlinks symlinks = Symlinks::within;      // PHP: of scripts, and of files beside them
   std::vector<std::string> no_scripts = {};  // PHP: folders beneath root, relative, where nothing is run
   std::vector<std::pair<std::string, std::string>> ini = {};        // PHP: settings that a script may change
   std::vector<std::pair<std::string, std::string>> ini_admin = {};  // PHP: and those that it may not
@@ -304,13 +309,6 @@ struct Redirect {
                    // "?..." or nothing
   int status = 302;
 };
-
-enum class Symlinks : std::uint8_t {
-  within,
-  owner,
-  follow,
-  deny
-};  // within the root; also to files of the link's owner; anywhere; never
 
 struct Files {
   std::string root;

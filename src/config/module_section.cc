@@ -6,6 +6,7 @@
 #include "base/text.h"
 #include "config/file_name_checks.h"
 #include "config/instances_section.h"
+#include "config/symlinks_key.h"
 
 namespace fivefold::config {
 namespace {
@@ -156,6 +157,7 @@ void read_module(TableReader& reader, Module& module, bool describe) {
   reader.texts("extensions", module.extensions, check_extension);
   reader.boolean("files", module.files);
   reader.boolean("listing", module.listing);
+  read_symlinks(reader, module.symlinks);
   reader.texts("no_scripts", module.no_scripts, check_beneath);
   for (auto& folder : module.no_scripts) {
     while (folder.starts_with("./")) folder.erase(0, 2);
@@ -202,7 +204,7 @@ void check_module(const Node& table, const Program& program, Context& context) {
                          ", but the language of " + name + " is " + std::string(written_name(module.language)),
                      "remove it");
   };
-  belong({"try", "index", "files", "listing", "no_scripts", "ini", "ini_admin", "worker"}, {Language::php});
+  belong({"try", "index", "files", "listing", "symlinks", "no_scripts", "ini", "ini_admin", "worker"}, {Language::php});
   belong({"extensions", "preload"}, {Language::php, Language::perl});
   belong({"script", "psgi"}, {Language::perl});
   belong({"path"}, {Language::python, Language::perl});
@@ -240,21 +242,37 @@ void check_module(const Node& table, const Program& program, Context& context) {
 }
 
 const std::vector<std::string_view>& module_keys() {
-  static const std::vector<std::string_view> keys = {"language",      "root",
-                                                     "script",        "psgi",
-                                                     "wsgi",          "try",
-                                                     "index",         "extensions",
-                                                     "files",         "listing",
-                                                     "no_scripts",    "ini",
-                                                     "ini_admin",     "preload",
-                                                     "worker",        "path",
-                                                     "venv",          "instances",
-                                                     "start_timeout", "start_retries",
-                                                     "timeout_grace", "drain",
-                                                     "stop_grace",    "max_age",
-                                                     "max_memory",    "request_buffering",
-                                                     "body_memory",   "buffer",
-                                                     "output_head",   "pass_authorization",
+  static const std::vector<std::string_view> keys = {"language",
+                                                     "root",
+                                                     "script",
+                                                     "psgi",
+                                                     "wsgi",
+                                                     "try",
+                                                     "index",
+                                                     "extensions",
+                                                     "files",
+                                                     "listing",
+                                                     "symlinks",
+                                                     "no_scripts",
+                                                     "ini",
+                                                     "ini_admin",
+                                                     "preload",
+                                                     "worker",
+                                                     "path",
+                                                     "venv",
+                                                     "instances",
+                                                     "start_timeout",
+                                                     "start_retries",
+                                                     "timeout_grace",
+                                                     "drain",
+                                                     "stop_grace",
+                                                     "max_age",
+                                                     "max_memory",
+                                                     "request_buffering",
+                                                     "body_memory",
+                                                     "buffer",
+                                                     "output_head",
+                                                     "pass_authorization",
                                                      "xsendfile_root"};
   return keys;
 }

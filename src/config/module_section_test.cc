@@ -45,6 +45,7 @@ index = "start.php"
 extensions = [".php", ".phtml"]
 files = false
 listing = true
+symlinks = "owner"
 no_scripts = ["uploads/", "./wp-content/uploads"]
 ini = { memory_limit = "64M", "opcache.enable" = true, precision = 5 }
 ini_admin = { open_basedir = "/srv" }
@@ -64,6 +65,7 @@ request_buffering = false)"));
   EXPECT_THAT(module.extensions, ElementsAre(".php", ".phtml"));
   EXPECT_FALSE(module.files);
   EXPECT_TRUE(module.listing);
+  EXPECT_EQ(module.symlinks, Symlinks::owner);
   EXPECT_THAT(module.no_scripts, ElementsAre("uploads", "wp-content/uploads"));
   EXPECT_THAT(module.ini,
               ElementsAre(Pair("memory_limit", "64M"), Pair("opcache.enable", "1"), Pair("precision", "5")));

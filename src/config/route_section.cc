@@ -6,6 +6,7 @@
 #include "base/text.h"
 #include "config/file_name_checks.h"
 #include "config/path_pattern.h"
+#include "config/symlinks_key.h"
 #include "http/headers.h"
 
 namespace fivefold::config {
@@ -144,11 +145,7 @@ void read_files(TableReader& reader, Route& route) {
   reader.boolean("dot_files", files.dot_files);
   reader.text("cache_control", files.cache_control, check_field_value);
   reader.boolean("precompressed", files.precompressed);
-  reader.choice("symlinks", files.symlinks,
-                {{"within", Symlinks::within},
-                 {"owner", Symlinks::owner},
-                 {"follow", Symlinks::follow},
-                 {"deny", Symlinks::deny}});
+  read_symlinks(reader, files.symlinks);
   reader.number("max_ranges", files.max_ranges, {0, kMostRanges});
   read_types(reader, files);
 }

@@ -8,7 +8,6 @@
 
 #include "base/unique_fd.h"
 #include "config/config.h"
-#include "models/files/path_walk.h"
 
 namespace fivefold::models::files {
 

@@ -11,8 +11,8 @@
 #include "base/unique_fd.h"
 #include "http/headers.h"
 #include "http/negotiate.h"
+#include "models/files/file_state.h"
 #include "models/files/folder_watcher.h"
-#include "models/files/path_walk.h"
 
 namespace fivefold::models::files {
 

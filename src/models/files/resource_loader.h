@@ -7,7 +7,6 @@
 
 #include "config/config.h"
 #include "models/files/folder_watcher.h"
-#include "models/files/path_walk.h"
 #include "models/files/resource.h"
 
 namespace fivefold::models::files {

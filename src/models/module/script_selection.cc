@@ -1,5 +1,6 @@
 #include "models/module/script_selection.h"
 
+#include <fcntl.h>
 #include <sys/stat.h>
 
 #include <algorithm>
@@ -7,7 +8,6 @@
 #include <optional>
 
 #include "base/text.h"
-#include "exchange/beneath.h"
 
 namespace fivefold::models::module {
 namespace {
@@ -60,13 +60,14 @@ struct ScriptSelection::Path {
   int root = -1;
 };
 
-ScriptSelection::ScriptSelection(const config::Module& settings) : settings_(settings), root_(settings.root) {
+ScriptSelection::ScriptSelection(const config::Module& settings)
+    : settings_(settings), root_(settings.root), walk_(settings.symlinks, Patience::blocking) {
   while (settings_.root.size() > 1 && settings_.root.ends_with('/')) settings_.root.pop_back();
   if (settings_.extensions.empty() && settings_.language == Language::php) settings_.extensions = {".php"};
 }
 
 ScriptSelection::ScriptSelection(ScriptSelection&& other) noexcept
-    : settings_(std::move(other.settings_)), root_(std::move(other.root_)) {}
+    : settings_(std::move(other.settings_)), root_(std::move(other.root_)), walk_(other.walk_) {}
 
 Result<Selection> ScriptSelection::find(std::string_view prefix, std::string_view rest, net::TimePoint now) const {
   const bool application = !settings_.psgi.empty() || !settings_.wsgi.empty();
@@ -231,19 +232,26 @@ Result<Selection> ScriptSelection::perl(std::string_view prefix, std::string_vie
 // ---- looking ----
 
 Result<ScriptSelection::Kind> ScriptSelection::look(int root, std::string_view path) const {
-  const UniqueFd file(exchange::open_beneath(root, std::string(path).c_str(), O_PATH));
+  const auto file = walk_.open(root, std::string(path), O_PATH);
   if (!file) {
-    const int error = errno;
+    const int error = file.error();
     if (error == ENOENT || error == ENOTDIR || error == ENAMETOOLONG) return Kind::missing;
     const std::string full = printable(settings_.root + "/" + std::string(path), 400);
-    if (error == EXDEV || error == ELOOP)
-      return fail(Code::forbidden, full + " leads out of " + settings_.root + " by a symbolic link");
+    if (error == EXDEV)
+      return fail(
+          Code::forbidden,
+          full + " leads out of " + settings_.root + " by a symbolic link" +
+              (settings_.language == Language::php ? "; symlinks = \"owner\" or \"follow\" would allow it" : ""));
+    if (error == ELOOP)
+      return settings_.symlinks == Symlinks::deny
+                 ? fail(Code::forbidden, full + " leads through a symbolic link, and symlinks = \"deny\"")
+                 : fail(Code::not_found, full + " is a circle of symbolic links");
     if (error == EACCES) return fail(Code::forbidden, full + " cannot be reached: Permission denied");
     return fail_errno(error, "looking for " + full,
                       error == EMFILE || error == ENFILE || error == ENOMEM ? Code::out_of_resources : Code::internal);
   }
   struct stat status{};
-  if (::fstat(file.get(), &status) != 0) return fail_errno(errno, "looking at " + std::string(path));
+  if (::fstat(file->get(), &status) != 0) return fail_errno(errno, "looking at " + std::string(path));
   return S_ISREG(status.st_mode) ? Kind::regular : S_ISDIR(status.st_mode) ? Kind::folder : Kind::missing;
 }
 

@@ -7,6 +7,7 @@
 #include <unordered_map>
 
 #include "base/error.h"
+#include "base/path_walk.h"
 #include "base/unique_fd.h"
 #include "config/config.h"
 #include "exchange/root_folder.h"
@@ -26,7 +27,7 @@ struct Selection {
   std::string script_filename;  // absolute; empty for an application that is no file (PSGI, WSGI)
 };
 
-// Every look is an openat2 with RESOLVE_BENEATH: no "..", no link leads out of the root. Any thread.
+// Every look is an openat2 that does not leave the root, but by a link where `symlinks` allows it. Any thread.
 class ScriptSelection {
  public:
   // How long a script that was found is not looked for again. A new one is found at once; one that has gone is the
@@ -62,6 +63,7 @@ class ScriptSelection {
   mutable std::mutex mutex_;
   mutable std::unordered_map<std::string, net::TimePoint, Hash, std::equal_to<>> known_;  // scripts, until when
   exchange::RootFolder root_;
+  PathWalk walk_;
 };
 
 // Whether a name is a script's source, of whatever version and configuration: it is never sent.

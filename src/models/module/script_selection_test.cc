@@ -26,6 +26,9 @@ class Site {
     std::ofstream(folder_ + "/outside/secret.php") << "x";
     fs::create_symlink(folder_ + "/outside/secret.php", folder_ + "/www/link.php");
     fs::create_symlink("view.php", folder_ + "/www/alias.php");
+    fs::create_symlink(settings.root + "/view.php", folder_ + "/www/absolute.php");
+    fs::create_directory_symlink("../outside", folder_ + "/www/shared");
+    fs::create_symlink("circle.php", folder_ + "/www/circle.php");
   }
   ~Site() { fs::remove_all(folder_); }
   void write(const std::string& file) {
@@ -128,6 +131,27 @@ TEST(ScriptSelection, WhatIsNeverSentOrRun) {
   EXPECT_EQ(site.of("uploads/evil.php/cat.jpg"), "403");
   EXPECT_EQ(site.of("uploads/cat.jpg"), "file");
   EXPECT_EQ(site.of("view.php"), "/view.php|");
+}
+
+TEST(ScriptSelection, LinksAreFollowedAsSymlinksSays) {
+  Site site;
+  const auto are = [&](Symlinks symlinks) {
+    site.settings.symlinks = symlinks;
+    std::string found;
+    for (const auto* path : {"alias.php", "absolute.php", "link.php", "shared/secret.php/x", "shared/none.php"})
+      found += site.of(path) + " ";
+    return found;
+  };
+  EXPECT_EQ(are(Symlinks::within), "/alias.php| /absolute.php| 403 403 404 ");
+  EXPECT_EQ(are(Symlinks::owner), "/alias.php| /absolute.php| /link.php| /shared/secret.php|/x 404 ");
+  EXPECT_EQ(are(Symlinks::follow), "/alias.php| /absolute.php| /link.php| /shared/secret.php|/x 404 ");
+  EXPECT_EQ(are(Symlinks::deny), "403 403 403 403 403 ");
+  EXPECT_EQ(site.of("view.php"), "/view.php|");
+  site.settings.symlinks = Symlinks::follow;
+  EXPECT_EQ(site.of("circle.php"), "404");
+  if (::geteuid() != 0) return;
+  ASSERT_EQ(::lchown((site.settings.root + "/link.php").c_str(), 12345, 12345), 0);
+  EXPECT_EQ(are(Symlinks::owner), "/alias.php| /absolute.php| 403 /shared/secret.php|/x 404 ");
 }
 
 TEST(ScriptSelection, SourcesByTheirNames) {

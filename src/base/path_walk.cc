@@ -1,15 +1,17 @@
-#include "models/files/path_walk.h"
+#include "base/path_walk.h"
 
 #include <fcntl.h>
 #include <linux/openat2.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <climits>
 
-namespace fivefold::models::files {
+namespace fivefold {
 namespace {
 
 // RESOLVE_BENEATH may say EAGAIN when a folder is being renamed while ".." of a link is followed; it is tried again
@@ -63,18 +65,18 @@ PathWalk::Opened PathWalk::open_root(const std::string& path) const {
 
 PathWalk::Opened PathWalk::open(int root, const std::string& path, int flags) const {
   switch (symlinks_) {
-    case config::Symlinks::deny:
+    case Symlinks::deny:
       return open_beneath(root, path.c_str(), flags, RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS);
-    case config::Symlinks::follow:
+    case Symlinks::follow:
       return open_beneath(root, path.c_str(), flags, 0);
-    case config::Symlinks::within:
-    case config::Symlinks::owner:
+    case Symlinks::within:
+    case Symlinks::owner:
       break;
   }
   auto opened = open_beneath(root, path.c_str(), flags, RESOLVE_BENEATH);
   if (opened || opened.error() != EXDEV) return opened;
   auto inside = open_absolute_link(root, path, flags);
-  if (inside || inside.error() != EXDEV || symlinks_ == config::Symlinks::within) return inside;
+  if (inside || inside.error() != EXDEV || symlinks_ == Symlinks::within) return inside;
   return open_by_owner(root, path, flags);
 }
 
@@ -127,16 +129,4 @@ PathWalk::Opened PathWalk::open_by_owner(int root, const std::string& path, int 
   return reopen(std::move(here), flags);
 }
 
-std::expected<Looked, int> look(int fd) {
-  struct stat status{};
-  if (::fstat(fd, &status) != 0) return std::unexpected(errno);
-  constexpr std::int64_t kSecond = 1'000'000'000;
-  return Looked{.state = {.device = status.st_dev,
-                          .inode = status.st_ino,
-                          .modified_ns = status.st_mtim.tv_sec * kSecond + status.st_mtim.tv_nsec,
-                          .changed_ns = status.st_ctim.tv_sec * kSecond + status.st_ctim.tv_nsec,
-                          .size = static_cast<std::uint64_t>(status.st_size)},
-                .mode = status.st_mode};
-}
-
-}  // namespace fivefold::models::files
+}  // namespace fivefold

@@ -1,14 +1,15 @@
 #pragma once
 // From a path under a folder to an open descriptor, in one step that cannot leave the folder (openat2).
-#include <sys/stat.h>
-
+#include <cstdint>
 #include <expected>
 #include <string>
 
 #include "base/unique_fd.h"
-#include "config/config.h"
 
-namespace fivefold::models::files {
+namespace fivefold {
+
+// Which symbolic links are followed: within the folder; also to files of the link's owner; anywhere; none.
+enum class Symlinks : std::uint8_t { within, owner, follow, deny };
 
 // How long a look at the file system may take: `cached` touches only what the kernel has in memory and fails with
 // EAGAIN when that is not enough, so that an event loop can ask; `blocking` waits for the disk, on a thread that may.
@@ -20,7 +21,7 @@ class PathWalk {
  public:
   using Opened = std::expected<UniqueFd, int>;
 
-  PathWalk(config::Symlinks symlinks, Patience patience) : symlinks_(symlinks), patience_(patience) {}
+  PathWalk(Symlinks symlinks, Patience patience) : symlinks_(symlinks), patience_(patience) {}
 
   // The folder itself, by an absolute path of the configuration, which may lead through any links.
   Opened open_root(const std::string& path) const;
@@ -31,24 +32,8 @@ class PathWalk {
   Opened open_beneath(int folder, const char* path, int flags, unsigned long long resolve) const;
   Opened open_absolute_link(int root, const std::string& path, int flags) const;
   Opened open_by_owner(int root, const std::string& path, int flags) const;
-  config::Symlinks symlinks_;
+  Symlinks symlinks_;
   Patience patience_;
 };
 
-// What tells one state of a file from another. Two equal ones are taken for the same content.
-struct FileState {
-  dev_t device = 0;
-  ino_t inode = 0;
-  std::int64_t modified_ns = 0;
-  std::int64_t changed_ns = 0;
-  std::uint64_t size = 0;
-  bool operator==(const FileState&) const = default;
-};
-
-struct Looked {
-  FileState state;
-  mode_t mode = 0;
-};
-std::expected<Looked, int> look(int fd);
-
-}  // namespace fivefold::models::files
+}  // namespace fivefold
