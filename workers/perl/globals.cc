@@ -232,8 +232,10 @@ void Globals::reset_separators() {
 
 void Globals::end(ScriptGlobals& script) {
   reset_separators();
-  if (PL_bodytarget != nullptr && SvPOK(PL_bodytarget) && SvCUR(PL_bodytarget) > 0)
-    sv_setpvs(PL_bodytarget, "");  // $^A
+  if (PL_bodytarget != nullptr && SvPOK(PL_bodytarget)) {  // $^A, and the lines in it
+    sv_setpvs(PL_bodytarget, "");
+    FmLINES(PL_bodytarget) = 0;
+  }
   if (SvOK(ERRSV)) CLEAR_ERRSV();
   reset_signals();
   forget_query();

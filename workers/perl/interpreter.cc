@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <csignal>
+#include <cstdlib>
 
 #include "guard.h"
 #include "operators.h"
@@ -65,6 +66,8 @@ std::expected<void, std::string> Perl::start(const worker::Settings& settings) {
     return std::unexpected("The program's folder " + root + " cannot be entered: " + strerror(errno));
   if (interface == "psgi" && !settings.has("psgi"))
     return std::unexpected(std::string("Which application? Say psgi=app.psgi."));
+  // By it Mojolicious knows that its caller wants the application, and Dancer which settings it takes.
+  if (interface == "psgi") setenv("PLACK_ENV", "deployment", 0);
   if (auto started = start_interpreter(); !started) return started;
   if (interface == "cgi") {
     registry_ = std::make_unique<Registry>();

@@ -48,6 +48,28 @@ void open_text(GV* gv, SV* text) {
   SvREFCNT_dec(from);
 }
 
+// The server looks at a path with its empty parts left out, and so gives it; PSGI wants them: "//foo///bar". What the
+// client wrote, decoded, is taken where it is the same path but for these.
+std::string with_empty_parts(std::string_view uri, std::string_view script_name, std::string_view path) {
+  const std::string_view raw = uri.substr(0, uri.find('?'));
+  if (raw.find("//") == std::string_view::npos) return {};
+  std::string decoded;
+  for (std::size_t i = 0; i < raw.size(); ++i) {
+    int byte = 0;
+    const bool escape = raw[i] == '%' && i + 2 < raw.size() &&
+                        std::from_chars(raw.data() + i + 1, raw.data() + i + 3, byte, 16).ptr == raw.data() + i + 3;
+    decoded += escape ? static_cast<char>(byte) : raw[i];
+    if (escape) i += 2;
+  }
+  if (!decoded.starts_with(script_name)) return {};
+  decoded.erase(0, script_name.size());
+  std::string merged;
+  for (const char c : decoded) {
+    if (c != '/' || !merged.ends_with('/')) merged += c;
+  }
+  return merged == path ? decoded : std::string();
+}
+
 SV* truth(bool value) { return newSVsv(value ? &PL_sv_yes : &PL_sv_no); }
 
 }  // namespace
@@ -147,6 +169,7 @@ HV* PsgiEnvironment::build(worker::Request& request) {
   bool secure = false;
   bool have_script = false;
   bool have_path = false;
+  std::string path;
   bool have_query = false;
   std::size_t place = 0;
   for (const worker::Variable& one : request.variables()) {
@@ -158,7 +181,12 @@ HV* PsgiEnvironment::build(worker::Request& request) {
       have_script = true;
       if (value == "/") value = "";
     }
-    have_path = have_path || one.name == "PATH_INFO";
+    if (one.name == "PATH_INFO") {
+      have_path = true;
+      const std::string_view script = request.variable("SCRIPT_NAME");
+      path = with_empty_parts(request.variable("REQUEST_URI"), script == "/" ? std::string_view() : script, value);
+      if (!path.empty()) value = path;
+    }
     have_query = have_query || one.name == "QUERY_STRING";
     if (value.empty() && (one.name == "CONTENT_LENGTH" || one.name == "CONTENT_TYPE")) continue;
     put(env, key_at(place++, one.name), newSVpvn(value.data(), value.size()));

@@ -1,0 +1,2 @@
+sub library_name { return 'library of ' . (caller)[1] =~ s{.*/}{}r }
+'true value';
