@@ -10,7 +10,28 @@ import time
 import pytest
 
 from harness.application import give_to_server, needs
+from harness.server import FIVEFOLD, SANITIZED
 from harness.wire import chunked
+
+WORKER = os.path.join(os.path.dirname(FIVEFOLD), "workers/perl/fivefold-perl")
+# Programs in Perl run both ways, from the same files and with the same answers.
+PERL = {"cgi": 'model = "cgi"', "module": 'model = "module"\nlanguage = "perl"\ninstances = 1'}
+both_models = pytest.mark.parametrize("model", ["cgi", pytest.param("module", marks=pytest.mark.skipif(not os.path.exists(WORKER), reason="fivefold-perl is not built"))])
+
+
+def again_and_again(site, model, targets, check, rounds=50, growth=4 << 20):
+    """Asks one worker for these in turn; it stays the same process, and does not grow without end."""
+    if model != "module":
+        return
+    worker = lambda: next(process for program in site.status()["programs"] for process in program["processes"] if process["state"] in ("ready", "busy"))
+    private = lambda pid: sum(int(line.split()[1]) * 1024 for line in open(f"/proc/{pid}/smaps_rollup") if line.startswith("Private"))
+    pid = worker()["pid"]
+    for number in range(rounds):
+        check(targets[number % len(targets)], site.get(targets[number % len(targets)], timeout=40))
+        if number == rounds // 2:
+            before = private(pid)
+    assert worker()["pid"] == pid
+    assert SANITIZED or private(pid) - before < growth, f"{before} and then {private(pid)} bytes after {rounds} requests"
 
 
 GIT_ENVIRONMENT = {"PATH": os.environ["PATH"], "HOME": "/nonexistent", "GIT_CONFIG_NOSYSTEM": "1", "GIT_TERMINAL_PROMPT": "0",
@@ -42,8 +63,9 @@ def repository(folder):
     return bare
 
 
+@both_models
 @needs("git", "/usr/share/gitweb/gitweb.cgi")
-def test_gitweb(folder, serve, repository):
+def test_gitweb(folder, serve, repository, model):
     folder.write("gitweb.conf", f'our $projectroot = "{repository.parent}"; our $git_temp = "/tmp"; $feature{{"snapshot"}}{{"default"}} = ["tgz"]; 1;\n')
     site = serve(f"""
 [[route]]
@@ -53,7 +75,7 @@ files = "/usr/share/gitweb/static"
 path = "/gitweb/*"
 run = "gitweb"
 [program.gitweb]
-model = "cgi"
+{PERL[model]}
 script = "/usr/share/gitweb/gitweb.cgi"
 env = {{ GITWEB_CONFIG = "{folder.path}/gitweb.conf" }}
 """)
@@ -68,6 +90,9 @@ env = {{ GITWEB_CONFIG = "{folder.path}/gitweb.conf" }}
     assert site.request("HEAD", "/gitweb/?p=x.git;a=log", timeout=30).status == 200
     page = site.get("/gitweb/?p=x.git;a=blob_plain;f=README", timeout=30)
     assert page.text == "a readme with <angle> brackets\n"
+    actions = ["", *(f"?p=x.git;a={action}" for action in ("summary", "log", "shortlog", "tree", "commit", "commitdiff", "blob;f=README", "rss", "search;s=first", "heads", "nonsense"))]
+    again_and_again(site, model, [f"/gitweb/{action}" for action in actions],
+                    lambda target, page: (page.status == (400 if "nonsense" in target else 200) and b"x.git" in page.body) or pytest.fail(f"{target}: {page}"))
 
 
 @needs("git", "/usr/lib/cgit/cgit.cgi")
@@ -160,8 +185,9 @@ def test_man2html(serve):
     assert missing.status in (200, 404) and "text/html" in missing["content-type"]
 
 
+@both_models
 @needs("/usr/lib/cgi-bin/awstats.pl")
-def test_awstats(folder, serve):
+def test_awstats(folder, serve, model):
     data = folder.mkdir("awstats-data", 0o777)
     line = '192.0.2.1 - - [10/Oct/2026:13:55:36 +0000] "GET /seen.html HTTP/1.1" 200 2326 "-" "Mozilla/5.0"\n'
     folder.write("access.log", line * 20)
@@ -172,7 +198,7 @@ def test_awstats(folder, serve):
 path = "/cgi-bin/*"
 run = "awstats"
 [program.awstats]
-model = "cgi"
+{PERL[model]}
 root = "/usr/lib/cgi-bin"
 extensions = [".pl"]
 env = {{ AWSTATS_ENABLE_CONFIG_DIR = "{folder.path}" }}
@@ -181,6 +207,9 @@ env = {{ AWSTATS_ENABLE_CONFIG_DIR = "{folder.path}" }}
     assert page.status == 200 and page["content-type"].startswith("text/html")
     page = site.get(f"/cgi-bin/awstats.pl?config=x&configdir={config.parent}&month=10&year=2026", timeout=40)
     assert "seen.html" in page.text or "example.org" in page.text
+    outputs = ["", *(f"&output={output}" for output in ("urldetail", "allhosts", "browserdetail", "errors404")), "&lang=de", "&update=1"]
+    again_and_again(site, model, [f"/cgi-bin/awstats.pl?config=x&configdir={config.parent}&month=10&year=2026{output}" for output in outputs],
+                    lambda target, page: (page.status == 200 and page.body.rstrip().endswith(b"</html>") and b"example.org" in page.body) or pytest.fail(f"{target}: {page}"))
 
 
 @needs("/usr/share/perl5/CGI.pm")
@@ -273,7 +302,8 @@ wsgicgi.launch(application)
 
 
 @needs("/usr/lib/munin/cgi/munin-cgi-graph", "/usr/bin/rrdtool", "/usr/share/perl5/CGI/Fast.pm")
-def test_munin_cgi_graph(folder, serve):
+@both_models
+def test_munin_cgi_graph(folder, serve, model):
     data = folder.mkdir("munin", 0o777)
     host = folder.mkdir("munin/localdomain", 0o777)
     rrd = host / "localhost.localdomain-load-load-g.rrd"
@@ -297,9 +327,13 @@ def test_munin_cgi_graph(folder, serve):
 path = "/munin-cgi/munin-cgi-graph/*"
 run = "graph"
 [program.graph]
-model = "cgi"
+{PERL[model]}
 script = "/usr/lib/munin/cgi/munin-cgi-graph"
 env = {{ MUNIN_CONFIG = "{folder.path}/munin.conf" }}
 """)
     response = site.get("/munin-cgi/munin-cgi-graph/localdomain/localhost.localdomain/load-day.png", timeout=40)
     assert response.status == 200 and response["content-type"] == "image/png" and response.body.startswith(b"\x89PNG"), (response, site.log_text()[-2000:])
+    graphs = [f"/munin-cgi/munin-cgi-graph/localdomain/localhost.localdomain/load-{period}.png" for period in ("day", "week", "month", "year")]
+    # The cache of images answers for most of them; one with a time of its own is drawn.
+    again_and_again(site, model, [*graphs, f"/munin-cgi/munin-cgi-graph/localdomain/localhost.localdomain/load-pinpoint={now - 7200},{now}.png"],
+                    lambda target, image: (image.status == 200 and image.body.startswith(b"\x89PNG")) or pytest.fail(f"{target}: {image}"))
