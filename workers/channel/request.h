@@ -62,6 +62,7 @@ class Request {
 
  private:
   friend class Channels;
+  friend class Seat;
 
   // Reads the request that a channel begins with. false: no request, as the channel has ended or sent nonsense.
   bool begin(Wire& wire, const protocol::FrameHeader& header);

@@ -44,6 +44,11 @@ std::size_t Wire::receive(char* to, std::size_t most, Wait wait) {
 }
 
 std::size_t Wire::receive_once(char* to, std::size_t most, Wait wait) {
+  if (link_ != nullptr && !ended_) {
+    const ssize_t got = link_->receive(to, most, wait);
+    ended_ = got < 0;
+    return ended_ ? 0 : static_cast<std::size_t>(got);
+  }
   while (!ended_) {
     const ssize_t got = recv(descriptor_, to, most, wait == Wait::no ? MSG_DONTWAIT : 0);
     if (got > 0) return static_cast<std::size_t>(got);
@@ -85,6 +90,12 @@ bool Wire::take_all(char* to, std::size_t size) {
 }
 
 std::size_t Wire::send_some(std::span<const iovec> parts) {
+  if (link_ != nullptr && !ended_) {
+    ended_ = !link_->send(parts);
+    std::size_t size = 0;
+    for (const iovec& part : parts) size += part.iov_len;
+    return ended_ ? 0 : size;
+  }
   msghdr message{};
   message.msg_iov = const_cast<iovec*>(parts.data());
   message.msg_iovlen = parts.size();

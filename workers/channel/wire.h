@@ -17,6 +17,18 @@ namespace protocol = gateway::worker;
 // until_signal: a signal that was handled ends the wait.
 enum class Wait : char { no, yes, until_signal };
 
+// What stands in for a socket when several requests share one.
+class Link {
+ public:
+  // Takes up to `most` bytes. 0: nothing came, for now; -1: nothing comes any more.
+  virtual ssize_t receive(char* to, std::size_t most, Wait wait) = 0;
+  // Sends all of it, whole frames, waiting for room. False: nobody takes them any more.
+  virtual bool send(std::span<const iovec> frames) = 0;
+
+ protected:
+  ~Link() = default;
+};
+
 class Wire {
  public:
   // Takes the descriptor over.
@@ -29,6 +41,9 @@ class Wire {
   // The other side has closed or the socket is broken; nothing more comes or goes.
   bool ended() const { return ended_; }
   void end();
+  // Bytes come from `link` and go there, in place of the descriptor, which is -1. It outlives the wire, which is not
+  // moved from now on.
+  void attach(Link& link) { link_ = &link; }
 
   // What has been read and not consumed. Valid until the next call of a member that is not const.
   std::string_view buffered() const { return {buffer_.get() + begin_, end_ - begin_}; }
@@ -60,6 +75,7 @@ class Wire {
   std::size_t begin_ = 0;
   std::size_t end_ = 0;
   std::size_t skip_ = 0;  // not come yet; the buffer is empty then
+  Link* link_ = nullptr;
 };
 
 }  // namespace fivefold::worker

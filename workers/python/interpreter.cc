@@ -21,6 +21,7 @@ constexpr std::string_view kSettings[] = {"interface",
                                           "path",
                                           "venv",
                                           "preload",
+                                          "threads",
                                           "loop",
                                           "websocket_max_size",
                                           "websocket_ping_interval",
@@ -94,6 +95,7 @@ std::expected<void, std::string> Python::start(const worker::Settings& settings)
   if (taken) taken = take_number(settings, "websocket_ping_timeout", websocket_.ping_timeout_ms, 0, kMostSeconds, 1000);
   if (taken)
     taken = take_number(settings, "websocket_close_timeout", websocket_.close_timeout_ms, 1, kMostSeconds, 1000);
+  if (taken) taken = take_number(settings, "threads", threads_, 1, WsgiThreads::kMost, 1);
   if (!taken) return taken;
   if (const auto root = settings.one("root"); !root.empty() && chdir(root.c_str()) != 0)
     return std::unexpected("The program's folder " + root + " cannot be entered: " + std::strerror(errno));
@@ -155,7 +157,7 @@ Ref Python::find_application() {
 
 bool Python::prepare(PyObject* application) {
   if (interface_ == "wsgi") {
-    wsgi_ = Wsgi::prepare(application);
+    wsgi_ = Wsgi::prepare() ? Wsgi::make(application, Wsgi::Threads::one) : nullptr;
     return wsgi_ != nullptr;
   }
   const Ref loop = own_module("fivefold_asgi_loop", kAsgiLoopSource);
@@ -199,7 +201,8 @@ void Python::work(worker::Channels& channels) {
       _exit(worker::kExitStart);
     }
   }
-  if (wsgi_) return serve_one_by_one(channels);
+  if (wsgi_ && threads_ == 1) return serve_one_by_one(channels);
+  if (wsgi_) return serve_in_threads(channels);
   if (!asgi_->run(channels)) _exit(worker::kExitStart);
 }
 
@@ -218,6 +221,13 @@ void Python::serve_one_by_one(worker::Channels& channels) {
     channels.complete(outcome);
     leaving = outcome.leave;
   }
+}
+
+void Python::serve_in_threads(worker::Channels& channels) {
+  WsgiThreads threads(wsgi_->application(), channels, threads_);
+  if (threads.run()) return;
+  std::fprintf(stderr, "%sThe worker's threads could not be started.\n", take_failure().traceback.c_str());
+  _exit(worker::kExitStart);
 }
 
 worker::Outcome Python::serve(worker::Request& request) { return wsgi_->serve(request); }

@@ -6,6 +6,7 @@
 #include "channel/interpreter.h"
 #include "python_object.h"
 #include "wsgi.h"
+#include "wsgi_threads.h"
 
 namespace fivefold::python {
 
@@ -27,6 +28,7 @@ class Python : public worker::Interpreter {
   Ref find_application();
   bool prepare(PyObject* application);
   void serve_one_by_one(worker::Channels& channels);
+  void serve_in_threads(worker::Channels& channels);
 
   const worker::Settings* settings_ = nullptr;
   Ref loader_;                  // loader.py, as a module
@@ -34,6 +36,7 @@ class Python : public worker::Interpreter {
   std::unique_ptr<Asgi> asgi_;
   std::string interface_;  // "wsgi" or "asgi"
   WebSocketLimits websocket_;
+  unsigned threads_ = 1;  // of a worker with a WSGI application
   bool preload_ = true;
 };
 

@@ -7,7 +7,7 @@
 
 namespace fivefold::python {
 
-// All of it belongs to the main thread, where the application runs.
+// The timer belongs to the main thread, where the application runs, unless it has several threads.
 class TimeLimit {
  public:
   // Code that has swallowed the exception gets another so much later, for as long as the request lasts.
@@ -22,6 +22,14 @@ class TimeLimit {
   static void begin(std::uint32_t milliseconds);
   // The request is over: nothing is raised until the next begins.
   static void end();
+
+  // In the thread of this identity, whatever runs there, as soon as it runs Python's code: what waits in C does not
+  // hear of it before it returns. These three need the GIL.
+  static void raise_in(unsigned long thread);
+  // Raises here what raise_in() has ordered. False: nothing.
+  static bool raise_pending();
+  // Forgets it.
+  static void drop_pending();
 
   // Whether an exception of this type is the time limit's.
   static bool is_exceeded(PyObject* type);

@@ -21,12 +21,13 @@ bool set(PyObject* dict, const char* key, Ref value) {
 Ref boolean(bool value) { return Ref::share(value ? Py_True : Py_False); }
 
 // What every environ has. Variables of a request replace what is empty here.
-Ref base_environ(PyObject* errors, PyObject* no_body) {
+Ref base_environ(PyObject* errors, PyObject* no_body, bool multithread) {
   Ref dict = Ref::take(PyDict_New());
   const bool whole =
       dict && set(dict.get(), "wsgi.version", Ref::take(Py_BuildValue("(ii)", 1, 0))) &&
       set(dict.get(), "wsgi.errors", Ref::share(errors)) && set(dict.get(), "wsgi.input", Ref::share(no_body)) &&
-      set(dict.get(), "wsgi.input_terminated", boolean(true)) && set(dict.get(), "wsgi.multithread", boolean(false)) &&
+      set(dict.get(), "wsgi.input_terminated", boolean(true)) &&
+      set(dict.get(), "wsgi.multithread", boolean(multithread)) &&
       set(dict.get(), "wsgi.multiprocess", boolean(true)) && set(dict.get(), "wsgi.run_once", boolean(false)) &&
       set(dict.get(), "wsgi.file_wrapper", Ref::share(WsgiFile::type())) &&
       set(dict.get(), "SCRIPT_NAME", latin1("")) && set(dict.get(), "PATH_INFO", latin1("")) &&
@@ -49,23 +50,27 @@ bool check_block(PyObject* block, PyObject* result) {
 
 }  // namespace
 
-std::unique_ptr<Wsgi> Wsgi::prepare(PyObject* application) {
-  if (!WsgiInput::prepare() || !WsgiErrors::prepare() || !WsgiFile::prepare() || !WsgiExchange::prepare()) return {};
+bool Wsgi::prepare() {
+  return WsgiInput::prepare() && WsgiErrors::prepare() && WsgiFile::prepare() && WsgiExchange::prepare();
+}
+
+std::unique_ptr<Wsgi> Wsgi::make(PyObject* application, Threads threads) {
   Ref errors = WsgiErrors::make();
   Ref no_body = WsgiInput::make(nullptr);
   if (!errors || !no_body) return {};
-  const Ref base = base_environ(errors.get(), no_body.get());
+  const Ref base = base_environ(errors.get(), no_body.get(), threads == Threads::several);
   if (!base) return {};
-  return std::unique_ptr<Wsgi>(new Wsgi(application, base.get(), std::move(errors), std::move(no_body)));
+  return std::unique_ptr<Wsgi>(new Wsgi(application, base.get(), std::move(errors), std::move(no_body), threads));
 }
 
-Wsgi::Wsgi(PyObject* application, PyObject* base, Ref errors, Ref no_body)
+Wsgi::Wsgi(PyObject* application, PyObject* base, Ref errors, Ref no_body, Threads threads)
     : application_(Ref::share(application)),
       environ_(base),
       errors_(std::move(errors)),
       no_body_(std::move(no_body)),
       input_key_(Ref::take(PyUnicode_InternFromString("wsgi.input"))),
-      close_name_(Ref::take(PyUnicode_InternFromString("close"))) {}
+      close_name_(Ref::take(PyUnicode_InternFromString("close"))),
+      threads_(threads) {}
 
 worker::Outcome Wsgi::serve(worker::Request& request) {
   worker::Outcome outcome;
@@ -77,9 +82,9 @@ worker::Outcome Wsgi::serve(worker::Request& request) {
     failure = take_failure();
   } else {
     WsgiExchange& exchange = WsgiExchange::of(start_response.get());
-    TimeLimit::begin(request.time_limit_ms());
+    if (threads_ == Threads::one) TimeLimit::begin(request.time_limit_ms());
     failure = answer(request, exchange, start_response.get());
-    TimeLimit::end();
+    if (threads_ == Threads::one) TimeLimit::end();
     if (const auto missing = exchange.missing(); !failure && missing != 0 && !request.aborted()) {
       outcome.faults = worker::protocol::kBroken;
       outcome.text = "the application's body is " + std::to_string(missing) + " bytes shorter than its Content-Length";

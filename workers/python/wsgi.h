@@ -13,15 +13,23 @@ namespace fivefold::python {
 
 class Wsgi {
  public:
-  // In the zygote: makes the types and the part of the environ that is the same for all requests. Null with an
-  // exception set when that fails. `application` is shared.
-  static std::unique_ptr<Wsgi> prepare(PyObject* application);
+  // Whether others answer requests in this process at the same time: each thread has a Wsgi of its own then, and
+  // somebody else sees to the time limits.
+  enum class Threads : char { one, several };
+
+  // In the zygote: makes the types. False with an exception set when that fails. Once, before the others.
+  static bool prepare();
+  // Makes the part of the environ that is the same for all requests. Null with an exception set when that fails.
+  // `application` is shared.
+  static std::unique_ptr<Wsgi> make(PyObject* application, Threads threads);
+
+  PyObject* application() const { return application_.get(); }
 
   // Answers one request. Needs the GIL and gives it away while it waits.
   worker::Outcome serve(worker::Request& request);
 
  private:
-  Wsgi(PyObject* application, PyObject* base, Ref errors, Ref no_body);
+  Wsgi(PyObject* application, PyObject* base, Ref errors, Ref no_body, Threads threads);
 
   std::optional<Failure> answer(worker::Request& request, WsgiExchange& exchange, PyObject* start_response);
   bool send_result(PyObject* result, WsgiExchange& exchange);
@@ -32,6 +40,7 @@ class Wsgi {
   Environ environ_;
   Ref errors_, no_body_;
   Ref input_key_, close_name_;
+  const Threads threads_;
 };
 
 }  // namespace fivefold::python

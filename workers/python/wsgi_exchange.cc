@@ -6,11 +6,12 @@
 #include <charconv>
 #include <cstddef>
 #include <new>
+#include <optional>
 
 namespace fivefold::python {
 namespace {
 
-constexpr std::size_t kShort = 8192;  // bytes of a block that are sent without giving the GIL away
+constexpr std::size_t kShort = 8192;  // bytes of a body that are sent without giving the GIL away
 
 PyTypeObject* type = nullptr;
 
@@ -185,6 +186,10 @@ Sent WsgiExchange::send_all(PyObject* const* blocks, Py_ssize_t count) {
   }
   send_head();
   if (!carries_body()) return Sent::enough;
+  worker::Request& request = *request_;  // the application's threads may run from here on
+  // What is short as a whole is only gathered, until the end of the request.
+  std::optional<Unlocked> unlocked;
+  if (length >= kShort) unlocked.emplace();
   for (Py_ssize_t i = 0; i < count && !cut_; ++i) {
     auto block = bytes_of(blocks[i]);
     if (head_.content_length && block.size() > *head_.content_length - sent_) {
@@ -192,13 +197,7 @@ Sent WsgiExchange::send_all(PyObject* const* blocks, Py_ssize_t count) {
       block = block.substr(0, *head_.content_length - sent_);
     }
     sent_ += block.size();
-    // What is short is only gathered, until the end of the request.
-    if (block.size() < kShort) {
-      request_->write(block);
-    } else {
-      const Unlocked unlocked;
-      request_->write(block);
-    }
+    request.write(block);
   }
   return Sent::enough;
 }

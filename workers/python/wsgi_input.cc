@@ -6,6 +6,7 @@
 #include <string>
 
 #include "failure.h"
+#include "time_limit.h"
 
 namespace fivefold::python {
 namespace {
@@ -43,7 +44,7 @@ Py_ssize_t receive(worker::Request& request, char* to, std::size_t size) {
     }
     if (count >= 0) return count;
     if (count == worker::Request::kInterrupted) {
-      if (PyErr_CheckSignals() != 0) return -1;
+      if (PyErr_CheckSignals() != 0 || TimeLimit::raise_pending()) return -1;
       continue;
     }
     set_client_left("wsgi.input: the client has left before the whole body had come");

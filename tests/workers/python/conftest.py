@@ -18,8 +18,18 @@ def python():
         one.close()
 
 
+@pytest.fixture(scope="module", params=[1, 4], ids=["one", "threads"])
+def ask(request):
+    """With threads every answer is what it is without."""
+    cases = Cases("wsgi=wsgi_cases:application", f"threads={request.param}")
+    cases.threads = request.param
+    yield cases
+    cases.zygote.close()
+
+
 @pytest.fixture(scope="module")
-def ask():
+def alone():
+    """The same without threads."""
     cases = Cases()
     yield cases
     cases.zygote.close()

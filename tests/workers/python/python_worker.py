@@ -1,9 +1,10 @@
 """Starting fivefold-python and asking it, as the tests of this folder do."""
 import pathlib
+import time
 
 import pytest
 
-from driver import Zygote, executable
+from driver import Answer, Zygote, executable
 
 PROGRAMS = pathlib.Path(__file__).parent / "programs"
 ENVIRONMENT = {"PATH": "/usr/bin:/bin", "PYTHONDONTWRITEBYTECODE": "1"}
@@ -39,3 +40,25 @@ class Cases:
     def begin(self, path, query="", method="GET", body=b"", **keywords):
         self.worker.channel.begin(variables("/" + path, query, method), body, **keywords)
         return self.worker.channel
+
+
+class Several:
+    """Many requests on one channel at once."""
+
+    def __init__(self, ask):
+        self.channel, self.answers = ask.worker.channel, {}
+
+    def begin(self, path, query="", flags=0, method="GET", **keywords):
+        self.channel.begin(variables("/" + path, query, method), flags=flags, **keywords)
+        self.answers[self.channel.stream] = Answer()
+        return self.channel.stream
+
+    def until(self, condition, timeout=20):
+        end = time.monotonic() + timeout
+        while not condition():
+            kind, flags, stream, payload = self.channel.receive(max(0, end - time.monotonic()))
+            self.answers[stream].take(kind, flags, payload)
+
+    def idle(self, *streams):
+        self.until(lambda: all(self.answers[one].idle for one in streams))
+        return [self.answers[one] for one in streams]

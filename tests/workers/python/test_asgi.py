@@ -7,9 +7,9 @@ import time
 
 import pytest
 
-from driver import ABORT, BODY, BODY_BROKEN, BROKEN, END, FAILED, HEAD, HEAD_ONLY, IDLE, IS_IDLE, LAST, OUTPUT, TIMED_OUT, UNKNOWN_LENGTH, WANT, WINDOW, WINDOWED, Answer
+from driver import ABORT, BODY, BODY_BROKEN, BROKEN, END, FAILED, HEAD, HEAD_ONLY, IDLE, IS_IDLE, LAST, OUTPUT, TIMED_OUT, UNKNOWN_LENGTH, WANT, WINDOW, WINDOWED
 from harness.server import SANITIZED
-from python_worker import PROGRAMS, Cases, start, variables
+from python_worker import PROGRAMS, Cases, Several, start, variables
 
 
 @pytest.fixture(scope="module", params=["asyncio", "uvloop"])
@@ -114,27 +114,6 @@ def test_a_whole_response_does_not_wait_for_the_application(ask):
 
 
 # ---- many at once ----
-
-class Several:
-    """Many requests on one channel at once."""
-
-    def __init__(self, ask):
-        self.channel, self.answers = ask.worker.channel, {}
-
-    def begin(self, path, query="", flags=0, **keywords):
-        self.channel.begin(variables("/" + path, query), flags=flags, **keywords)
-        self.answers[self.channel.stream] = Answer()
-        return self.channel.stream
-
-    def until(self, condition):
-        while not condition():
-            kind, flags, stream, payload = self.channel.receive()
-            self.answers[stream].take(kind, flags, payload)
-
-    def idle(self, *streams):
-        self.until(lambda: all(self.answers[one].idle for one in streams))
-        return [self.answers[one] for one in streams]
-
 
 def test_many_requests_at_once(ask):
     several = Several(ask)

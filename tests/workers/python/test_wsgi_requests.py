@@ -15,7 +15,7 @@ def test_the_environ_is_whole(ask):
     said = ast.literal_eval(ask("environ", "a=1").text_body)
     assert said["type"] == "dict"
     assert said["environ"] == variables("/environ", "a=1") | {
-        "wsgi.version": (1, 0), "wsgi.url_scheme": "http", "wsgi.input": "Input", "wsgi.errors": "Errors", "wsgi.multithread": False,
+        "wsgi.version": (1, 0), "wsgi.url_scheme": "http", "wsgi.input": "Input", "wsgi.errors": "Errors", "wsgi.multithread": ask.threads > 1,
         "wsgi.multiprocess": True, "wsgi.run_once": False, "wsgi.input_terminated": True, "wsgi.file_wrapper": "type"}
 
 

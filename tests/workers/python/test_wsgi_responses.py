@@ -240,8 +240,7 @@ def test_a_file_shorter_than_its_length_is_broken(ask, folder):
 
 # ---- time limit ----
 
-@pytest.mark.parametrize("path", ["loops", "sleeps", "locks", "reads_a_pipe", "backtracks", "catches_exceptions", "swallows_once"])
-def test_what_takes_too_long_gets_an_exception(ask, path):
+def took_too_long(ask, path):
     start = time.monotonic()
     answer = ask(path, time_limit=0.1)
     assert time.monotonic() - start < 8
@@ -249,6 +248,17 @@ def test_what_takes_too_long_gets_an_exception(ask, path):
     assert "took longer than the program's time limit" in answer.text
     assert any("TimeLimitExceeded" in line for _, line in answer.logs)
     assert ask("one", time_limit=0.1).body == b"hello"
+
+
+@pytest.mark.parametrize("path", ["loops", "naps", "catches_exceptions", "swallows_once"])
+def test_what_takes_too_long_gets_an_exception(ask, path):
+    took_too_long(ask, path)
+
+
+@pytest.mark.parametrize("path", ["sleeps", "locks", "reads_a_pipe", "backtracks"])
+def test_waits_end_with_the_time_limit(alone, path):
+    """In the main thread; others hear of it when they are back in Python's code."""
+    took_too_long(alone, path)
 
 
 def test_a_wait_for_a_body_ends_with_the_time_limit(ask):
@@ -259,7 +269,7 @@ def test_a_wait_for_a_body_ends_with_the_time_limit(ask):
 
 
 def test_the_time_limit_breaks_a_response_that_has_begun(ask):
-    answer = ask("streams_and_sleeps", time_limit=0.1)
+    answer = ask("streams_and_naps", time_limit=0.1)
     assert (answer.body, answer.flags) == (b"begun", IS_IDLE | BROKEN | TIMED_OUT)
 
 
