@@ -1,0 +1,2 @@
+<?php
+function message() { return 'Hello'; }
