@@ -64,6 +64,8 @@ def make_what_it_names(folder, settings):
         inside(program.get("root"), True)
         inside(program.get("xsendfile_root"), True)
         inside(program.get("working_directory"), True)
+        if "worker" in program:
+            inside(str(pathlib.PurePath(program.get("root", ".")) / program["worker"]), False)
         if program.get("model") != "app":
             inside(program.get("script"), False)
             continue
