@@ -3,6 +3,7 @@
 #include "fast_cgi.h"
 #include "globals.h"
 #include "guard.h"
+#include "operators.h"
 
 namespace fivefold::perl {
 
@@ -170,6 +171,7 @@ void Globals::end_compilation(ScriptGlobals& script) {
 void Globals::take_libraries(ScriptGlobals& script) {
   if (HvUSEDKEYS(loaded_) == libraries_) return;
   watch_accept();
+  watch_functions();
   std::vector<std::string> found;
   hv_iterinit(loaded_);
   while (HE* entry = hv_iternext(loaded_)) {

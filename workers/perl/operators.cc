@@ -146,6 +146,26 @@ OP* show_caller(PerlInterpreter* my_perl) {
   return PL_op->op_next;
 }
 
+// Functions of modules that do what operators do.
+struct Function {
+  const char* name;
+  bool Watcher::* flag;
+  XSUBADDR_t original;
+};
+Function functions[] = {{"POSIX::setlocale", &Watcher::locale_changed, nullptr},
+                        {"Time::HiRes::alarm", &Watcher::alarm_set, nullptr},
+                        {"Time::HiRes::ualarm", &Watcher::alarm_set, nullptr},
+                        {"Time::HiRes::setitimer", &Watcher::alarm_set, nullptr}};
+
+template <std::size_t number>
+void watched_function(PerlInterpreter* my_perl, CV* cv) {
+  if (watcher != nullptr) watcher->*functions[number].flag = true;
+  functions[number].original(aTHX_ cv);
+}
+constexpr XSUBADDR_t kWatched[] = {&watched_function<0>, &watched_function<1>, &watched_function<2>,
+                                   &watched_function<3>};
+static_assert(std::size(kWatched) == std::size(functions));
+
 void wrap(Optype type, Perl_ppaddr_t function) {
   original[type] = PL_ppaddr[type];
   PL_ppaddr[type] = function;
@@ -167,6 +187,15 @@ void wrap_operators() {
   wrap(OP_SYSREAD, &read_unbuffered);
   wrap(OP_EXEC, &replace_process);
   wrap(OP_CALLER, &show_caller);
+}
+
+void watch_functions() {
+  for (std::size_t i = 0; i < std::size(functions); ++i) {
+    CV* cv = get_cv(functions[i].name, 0);
+    if (cv == nullptr || !CvISXSUB(cv) || CvXSUB(cv) == kWatched[i]) continue;
+    functions[i].original = CvXSUB(cv);
+    CvXSUB(cv) = kWatched[i];
+  }
 }
 
 void watch_operators(Watcher* one) { watcher = one; }

@@ -24,10 +24,13 @@ class Watcher {
   bool umask_changed = false;
   bool alarm_set = false;
   bool file_opened = false;
+  bool locale_changed = false;
 };
 
 // Before any Perl code is compiled: an operator takes its function along when it is made.
 void wrap_operators();
+// Whenever modules may have been loaded: their functions that change the process tell it too.
+void watch_functions();
 // nullptr: the operators do what they always do.
 void watch_operators(Watcher* watcher);
 

@@ -2,9 +2,11 @@
 
 #include <fcntl.h>
 #include <sys/mman.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <clocale>
 #include <csignal>
 #include <ctime>
 
@@ -46,6 +48,20 @@ class Locked {
  private:
   ChildOutput& output_;
 };
+
+// That of the environment, as when Perl started.
+void restore_locale() {
+  dSP;
+  ENTER;
+  SAVETMPS;
+  PUSHMARK(SP);
+  mXPUSHi(LC_ALL);
+  mXPUSHp("", 0);
+  PUTBACK;
+  call_pv("POSIX::setlocale", G_VOID | G_DISCARD | G_EVAL);
+  FREETMPS;
+  LEAVE;
+}
 
 }  // namespace
 
@@ -189,6 +205,7 @@ void Registry::before_fork() {
   const KeepsErrno kept;
   if (registry->forked_ || registry->request_ == nullptr) return;
   registry->before_waiting();
+  registry->has_children_ = true;
   registry->shares_input();
   registry->child_output_.share();
   registry->child_output_.lock();
@@ -289,6 +306,8 @@ worker::Outcome Registry::serve(worker::Request& request) {
   handles_.disconnect();
   watch_operators(nullptr);
   environment_.restore();
+  if (locale_changed) restore_locale();
+  locale_changed = false;
   FREETMPS;
   LEAVE;
   request_ = nullptr;
@@ -306,7 +325,10 @@ void Registry::restore(Script& script) {
   guarded(last);
   file_opened = false;
   TimeLimit::forget();
-  if (alarm_set) alarm(0);
+  if (alarm_set) {
+    constexpr itimerval kNone{};
+    for (auto clock : {ITIMER_REAL, ITIMER_VIRTUAL, ITIMER_PROF}) setitimer(clock, &kNone, nullptr);
+  }
   alarm_set = false;
   if (umask_changed) umask(umask_);
   umask_changed = false;
@@ -317,10 +339,14 @@ void Registry::restore(Script& script) {
   globals_.end(script.globals());
   if (child_output_.renew()) {
     handles_.replace_output(child_output_.write_end());
-    while (waitpid(-1, nullptr, WNOHANG) > 0) {
-    }
   }
   handles_.restore();
+  if (has_children_) {
+    pid_t ended = 0;
+    while ((ended = waitpid(-1, nullptr, WNOHANG)) > 0) {
+    }
+    has_children_ = ended == 0;
+  }
 }
 
 worker::Outcome Registry::finish(const std::string& path, bool ran) {

@@ -62,9 +62,10 @@ class Registry : public Sinks, public Watcher {
 
   worker::Request* request_ = nullptr;
   CV* top_ = nullptr;
-  bool forked_ = false;   // this process is a child of the worker's
-  bool left_ = false;     // nobody reads the response
-  bool waiting_ = false;  // something printed is to leave before the script waits
+  bool forked_ = false;        // this process is a child of the worker's
+  bool has_children_ = false;  // processes that scripts have started, and nobody has waited for yet
+  bool left_ = false;          // nobody reads the response
+  bool waiting_ = false;       // something printed is to leave before the script waits
   std::uint64_t began_ = 0;
   std::string error_line_;  // of STDERR, not whole yet
   std::string last_error_;
