@@ -38,12 +38,21 @@ Kind kind_of(std::string_view name) {
   }
 }
 
-// Calls each(kind, line) for every line of the wire form, its CRLF included.
+// "date: Sun, 06 Nov 1994 08:49:37 GMT": the only form that may be sent (RFC 9110 section 5.6.7). Programs send others.
+bool has_sound_date(std::string_view line) {
+  constexpr std::size_t kLength = std::string_view("Sun, 06 Nov 1994 08:49:37 GMT").size();
+  line.remove_suffix(line.ends_with("\r\n") ? 2 : 1);
+  const auto value = trim(line.substr(line.find(':') + 1));
+  return value.size() == kLength && value[3] == ',' && value.ends_with(" GMT");
+}
+
+// Calls each(kind, line) for every line of the wire form, its CRLF included. A date that is none is ours to replace.
 template <class Each>
 void for_each_line(std::string_view wire, Each&& each) {
   while (!wire.empty()) {
     const auto line = wire.substr(0, wire.find('\n') + 1);
-    each(kind_of(line.substr(0, line.find(':'))), line);
+    const auto kind = kind_of(line.substr(0, line.find(':')));
+    each(kind == Kind::date && !has_sound_date(line) ? Kind::ours : kind, line);
     wire.remove_prefix(line.size());
   }
 }

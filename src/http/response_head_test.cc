@@ -119,6 +119,16 @@ TEST(ResponseHead, AProgramsOwnDateAndServerStay) {
             "HTTP/1.1 200 OK\r\ndate: Thu, 01 Jan 1970 00:00:00 GMT\r\nSERVER: theirs\r\n\r\n");
 }
 
+TEST(ResponseHead, ADateOfAProgramThatIsNoneIsReplaced) {
+  for (const auto* date : {"Sat, 28 Nov 2026 03:19:17 +0000", "now", "0", "Sunday, 06-Nov-94 08:49:37 GMT"}) {
+    Headers headers;
+    headers.add("Date", date);
+    headers.add("X-A", "1");
+    EXPECT_EQ(serialized({.headers = &headers, .framing = {Framing::Kind::none}, .date = kDate}),
+              "HTTP/1.1 200 OK\r\nDate: Sun, 06 Nov 1994 08:49:37 GMT\r\nX-A: 1\r\n\r\n");
+  }
+}
+
 TEST(ResponseHead, ABadServerNameIsNotSent) {
   EXPECT_EQ(serialized({.framing = {Framing::Kind::none}, .server = "x\r\nSet-Cookie: a"}), "HTTP/1.1 200 OK\r\n\r\n");
 }
