@@ -3,7 +3,7 @@
 
     bench/workers.py php SCRIPT [setting=value ...] [--requests N] [--method M] [--body BYTES]
 
-One worker, over its channel as the server would speak to it. With `worker=SCRIPT` among the settings PHP runs in worker mode.
+One worker, over its channel as the server would speak to it. Of ASGI, --depth requests are answered at once. With `worker=SCRIPT` among the settings PHP runs in worker mode.
 FIVEFOLD names the server's executable beside whose workers/ the worker lies."""
 import argparse
 import pathlib
@@ -16,7 +16,7 @@ from driver import END, FRAME_HEADER, IS_IDLE, LAST, REQUEST, REQUEST_HEADER, Zy
 
 def cpu(pid):
     """Seconds on a processor, exact to the nanosecond."""
-    return int(pathlib.Path(f"/proc/{pid}/schedstat").read_text().split()[0]) / 1e9
+    return sum(int(task.joinpath("schedstat").read_text().split()[0]) for task in pathlib.Path(f"/proc/{pid}/task").iterdir()) / 1e9
 
 
 def memory(pid):
@@ -42,8 +42,8 @@ def main():
     variables = cgi_variables(script, f"/{script.name}?{options.query}", options.method, headers=headers)
     text = b"".join(f"{name}={value}\0".encode() for name, value in variables.items())
     payload = REQUEST_HEADER.pack(len(body), 30_000, len(variables), len(text), 0) + text + body
-    end = FRAME_HEADER.pack(0, END, IS_IDLE, 0, 1)
-    request = FRAME_HEADER.pack(len(payload), REQUEST, LAST, 0, 1) + payload
+    end = FRAME_HEADER.pack(0, END, IS_IDLE, 0, 0)[:-4]  # of whichever stream
+    requests = b"".join(FRAME_HEADER.pack(len(payload), REQUEST, LAST, 0, stream) + payload for stream in range(1, options.depth + 1))
     with Zygote(options.language, f"root={script.parent}", *options.settings) as zygote:
         workers = [zygote.fork() for _ in range(options.workers)]
         answer = workers[0].call(variables, body)
@@ -52,7 +52,7 @@ def main():
 
         def once():
             """So many requests as --depth says, at once: the worker is not made to sleep between them, and only its own work is seen."""
-            sock.sendall(request * options.depth)
+            sock.sendall(requests)
             answers = sock.recv(1 << 20)
             while answers.count(end) < options.depth:
                 answers += sock.recv(1 << 20)

@@ -36,6 +36,7 @@ Request* Seat::next() {
     protocol::FrameHeader header;
     if (wire_->take_all(reinterpret_cast<char*>(&header), sizeof header) && request_.begin(*wire_, header))
       return &request_;
+    seats_.forget(*this);
     seats_.done(*this);
   }
   return nullptr;
@@ -43,6 +44,7 @@ Request* Seat::next() {
 
 void Seat::complete(const Outcome& outcome) {
   if (seats_.channels_.forked()) return;
+  seats_.forget(*this);  // first: once the server knows of the end, the number is free
   request_.complete(outcome);
   seats_.done(*this);
 }
@@ -139,9 +141,13 @@ std::shared_ptr<Seats::Job> Seats::wait_for_job(Seat& seat) {
   return seat.job_;
 }
 
-void Seats::done(Seat& seat) {
+void Seats::forget(const Seat& seat) {
   const std::scoped_lock lock(mutex_);
   jobs_.erase({seat.job_->channel, seat.job_->stream});
+}
+
+void Seats::done(Seat& seat) {
+  const std::scoped_lock lock(mutex_);
   seat.job_.reset();
 }
 

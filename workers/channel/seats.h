@@ -101,6 +101,7 @@ class Seats {
 
   static void in_child();
   std::shared_ptr<Job> wait_for_job(Seat& seat);
+  void forget(const Seat& seat);
   void done(Seat& seat);
   void read(std::size_t channel);
   bool take_frame(std::size_t channel, const protocol::FrameHeader& header, std::string_view frame);

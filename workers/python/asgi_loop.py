@@ -4,11 +4,13 @@ import sys
 import traceback
 
 uvloop = None
+lifespans = "auto"
 
 
-def choose(kind):
-    """In the zygote: "uvloop", "asyncio", or "auto" for uvloop where it is installed."""
-    global uvloop
+def choose(kind, lifespan):
+    """In the zygote: "uvloop", "asyncio", or "auto" for uvloop where it is installed; and the lifespan: "on", "off" or "auto"."""
+    global uvloop, lifespans
+    lifespans = lifespan
     if kind != "asyncio":
         try:
             import uvloop
@@ -34,10 +36,15 @@ class Lifespan:
         try:
             await self.application(scope, self.events.get, self.send)
         except BaseException as error:
-            if self.started.is_set() and not isinstance(error, asyncio.CancelledError):
+            if lifespans == "on" and not self.started.is_set():
+                self.failed = f"{type(error).__name__}: {error}"
+            if (self.failed or self.started.is_set()) and not isinstance(error, asyncio.CancelledError):
                 print("The application failed in its lifespan:", file=sys.stderr)
                 traceback.print_exception(error)
             self.supported = False
+        else:
+            if lifespans == "on" and not self.started.is_set():
+                self.failed = "it returned from its lifespan before it had started"
         finally:
             self.supported = False
             self.started.set()
@@ -76,13 +83,15 @@ def run(application, attach):
     async def make():
         return Lifespan(application)
     lifespan = loop.run_until_complete(make())
-    loop.run_until_complete(lifespan.start())
+    if lifespans != "off":
+        loop.run_until_complete(lifespan.start())
     if lifespan.failed is not None:
         print("The application refused to start:", lifespan.failed, file=sys.stderr)
         return False
     attach(loop, lifespan.state)
     loop.run_forever()
-    loop.run_until_complete(lifespan.stop())
+    if lifespans != "off":
+        loop.run_until_complete(lifespan.stop())
     left = asyncio.all_tasks(loop)
     for task in left:
         task.cancel()

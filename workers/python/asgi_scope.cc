@@ -18,10 +18,11 @@ Ref utf8(std::string_view text) {
 }
 
 Ref address(std::string_view host, std::string_view port) {
+  if (host.empty()) return Ref::share(Py_None);
   int number = 0;
   std::from_chars(port.data(), port.data() + port.size(), number);
   const Ref name = utf8(host);
-  return name ? Ref::take(Py_BuildValue("[Oi]", name.get(), number)) : Ref();
+  return name ? Ref::take(Py_BuildValue("(Oi)", name.get(), number)) : Ref();
 }
 
 bool set(const Ref& dict, const Ref& key, Ref value) {
@@ -114,11 +115,12 @@ bool AsgiScope::prepare() {
   http11_ = intern("1.1");
   http10_ = intern("1.0");
   http2_ = intern("2");
+  http3_ = intern("3");
   base_ = Ref::take(Py_BuildValue("{s:s,s:{s:s,s:s},s:{s:{}}}", "type", "http", "asgi", "version", "3.0",
                                   "spec_version", "2.4", "extensions", "http.response.early_hint"));
   websocket_base_ = Ref::take(Py_BuildValue("{s:s,s:{s:s,s:s},s:{s:{}}}", "type", "websocket", "asgi", "version", "3.0",
                                             "spec_version", "2.4", "extensions", "websocket.http.response"));
-  return base_ && websocket_base_ && http2_;
+  return base_ && websocket_base_ && http3_;
 }
 
 Ref AsgiScope::build(std::string_view block, WebSocketOffer* offer) {
@@ -129,7 +131,10 @@ Ref AsgiScope::build(std::string_view block, WebSocketOffer* offer) {
   if (!dict) return {};
   // The path is below root_path, as routers of all ages find their routes with it.
   const auto raw_path = from.uri.substr(0, from.uri.find('?'));
-  const Ref& version = from.protocol == "HTTP/1.1" ? http11_ : from.protocol.starts_with("HTTP/2") ? http2_ : http10_;
+  const Ref& version = from.protocol == "HTTP/1.1"           ? http11_
+                       : from.protocol.starts_with("HTTP/2") ? http2_
+                       : from.protocol.starts_with("HTTP/3") ? http3_
+                                                             : http10_;
   const Ref& scheme = websocket ? (from.secure ? wss_ : ws_) : from.secure ? https_ : http_;
   const bool whole =
       set(dict, version_, Ref::share(version.get())) &&

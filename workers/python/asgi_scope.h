@@ -29,7 +29,7 @@ class AsgiScope {
 
   Ref base_, websocket_base_, state_;
   Ref type_, version_, method_, path_, raw_path_, query_, root_path_, scheme_, headers_, client_, server_, state_key_;
-  Ref protocols_, http_, https_, ws_, wss_, http11_, http10_, http2_;
+  Ref protocols_, http_, https_, ws_, wss_, http11_, http10_, http2_, http3_;
   std::unordered_map<std::string, Ref> names_;  // b"accept-language" of "HTTP_ACCEPT_LANGUAGE"
   Ref unkept_;                                  // the last name that was not kept
 };

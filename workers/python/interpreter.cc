@@ -23,6 +23,7 @@ constexpr std::string_view kSettings[] = {"interface",
                                           "preload",
                                           "threads",
                                           "loop",
+                                          "lifespan",
                                           "websocket_max_size",
                                           "websocket_ping_interval",
                                           "websocket_ping_timeout",
@@ -88,6 +89,9 @@ std::expected<void, std::string> Python::start(const worker::Settings& settings)
   interface_ = settings.one("interface", settings.has("asgi") ? "asgi" : "wsgi");
   if (interface_ != "wsgi" && interface_ != "asgi")
     return std::unexpected("interface=" + interface_ + " is not known to this executable; it knows wsgi and asgi.");
+  const auto lifespan = settings.one("lifespan", "auto");
+  if (lifespan != "auto" && lifespan != "on" && lifespan != "off")
+    return std::unexpected("lifespan=" + lifespan + " is not known; it is auto, on or off.");
   if (!settings.has(interface_)) return std::unexpected("Which application? Say " + interface_ + "=module:callable.");
   auto taken = take_number(settings, "websocket_max_size", websocket_.max_size, 1, kMostMessage, 1);
   if (taken)
@@ -162,7 +166,9 @@ bool Python::prepare(PyObject* application) {
   }
   const Ref loop = own_module("fivefold_asgi_loop", kAsgiLoopSource);
   const auto kind = settings_->one("loop", "auto");
-  const Ref chosen = loop ? Ref::take(PyObject_CallMethod(loop.get(), "choose", "s", kind.c_str())) : Ref();
+  const auto lifespan = settings_->one("lifespan", "auto");
+  const Ref chosen =
+      loop ? Ref::take(PyObject_CallMethod(loop.get(), "choose", "ss", kind.c_str(), lifespan.c_str())) : Ref();
   asgi_ = chosen ? Asgi::prepare(application, loop.get()) : nullptr;
   if (asgi_) asgi_->websocket_limits() = websocket_;
   return asgi_ != nullptr;

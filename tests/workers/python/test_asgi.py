@@ -63,9 +63,19 @@ def test_the_scope_is_whole(ask):
     assert scope.pop("extensions") == {"http.response.early_hint": {}}
     assert scope == {
         "type": "http", "asgi": {"version": "3.0", "spec_version": "2.4"}, "http_version": "2", "method": "GET", "scheme": "https", "path": "/scope",
-        "root_path": "/caf\u00e9", "raw_path": b"/caf%C3%A9/scope", "query_string": b"a=1&b=%20", "client": ["192.0.2.7", 50000], "server": ["localhost", 8080],
+        "root_path": "/caf\u00e9", "raw_path": b"/caf%C3%A9/scope", "query_string": b"a=1&b=%20", "client": ("192.0.2.7", 50000), "server": ("localhost", 8080),
         "state": {"started": "yes"},
         "headers": [(b"host", b"localhost:8080"), (b"x-raw", b"\xff"), (b"content-type", b"text/plain"), (b"accept-language", b"de")]}
+
+
+@pytest.mark.parametrize("protocol, version", [("HTTP/1.0", "1.0"), ("HTTP/1.1", "1.1"), ("HTTP/2.0", "2"), ("HTTP/3", "3")])
+def test_versions(ask, protocol, version):
+    assert ast.literal_eval(ask("scope", SERVER_PROTOCOL=protocol).text_body)["http_version"] == version
+
+
+def test_a_client_without_an_address(ask):
+    """Of a Unix socket."""
+    assert ast.literal_eval(ask("scope", REMOTE_ADDR=None).text_body)["client"] is None
 
 
 def test_each_scope_is_its_own(ask):
@@ -275,6 +285,26 @@ def test_lifespans_of_all_kinds(python, tmp_path, name):
     assert worker.wait() == status
     assert text in zygote.printed()
     assert ("Traceback" in zygote.printed()) == (name == "fails_later")
+
+
+def test_an_application_that_must_have_a_lifespan(python, tmp_path):
+    (tmp_path / "app.py").write_text("async def app(scope, receive, send):\n    raise ValueError('no database')\n")
+    zygote = python("asgi=app", f"root={tmp_path}", "lifespan=on")
+    assert zygote.fork().wait() == 70
+    assert "ValueError: no database" in zygote.printed() and "The application failed in its lifespan:" in zygote.printed()
+
+
+def test_an_application_without_a_lifespan(python):
+    zygote = python("asgi=asgi_cases:application", f"root={PROGRAMS}", "lifespan=off")
+    worker = zygote.fork()
+    assert worker.call(variables("/one")).body == b"hello"
+    worker.close()
+    assert worker.wait() == 0 and "lifespan" not in zygote.printed()
+
+
+def test_a_lifespan_that_is_none(python):
+    zygote = python("asgi=asgi_cases:application", f"root={PROGRAMS}", "lifespan=maybe", start=False)
+    assert zygote.wait() == 70 and "lifespan=maybe is not known; it is auto, on or off." in zygote.printed()
 
 
 # ---- frameworks ----

@@ -56,7 +56,7 @@ def test_the_scope_is_whole(ask):
     assert headers[b"origin"] == b"https://localhost" and headers[b"sec-websocket-protocol"] == b"one, two"
     assert scope == {
         "type": "websocket", "asgi": {"version": "3.0", "spec_version": "2.4"}, "http_version": "1.1", "scheme": "wss", "path": "/scope",
-        "root_path": "/chat", "raw_path": b"/chat/scope", "query_string": b"a=1", "client": ["192.0.2.7", 50000], "server": ["localhost", 8080],
+        "root_path": "/chat", "raw_path": b"/chat/scope", "query_string": b"a=1", "client": ("192.0.2.7", 50000), "server": ("localhost", 8080),
         "subprotocols": ["one", "two"], "extensions": {"websocket.http.response": {}}, "state": {}}
     assert one.heard() == ("close", 3001, "enough \u00e9")
     one.send(frame(CLOSE, close_payload(3001)))
