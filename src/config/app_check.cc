@@ -42,11 +42,12 @@ class AppCheck {
       faults_.error(found[i]->at,
                     name_ + " has both '" + found[0]->key + "' and '" + found[i]->key + "', but one thing answers",
                     "keep one, or make two programs");
-    if (found.empty() && !table_.find("wsgi") && !table_.find("asgi") && !table_.find("psgi"))
+    if (found.empty())
       faults_.error(
-          table_.at, name_ + " has none of 'command', 'servlet' and 'address'",
-          "add command = [\"node\", \"server.js\"] for what the server shall start, servlet = \"shop.war\" for "
-          "a Java application, or address = \"127.0.0.1:9000\" for what somebody else starts");
+          table_.at, name_ + " has none of 'command', 'wsgi', 'asgi', 'psgi', 'servlet' and 'address'",
+          "add command = [\"node\", \"server.js\"] for what the server shall start, wsgi = \"shop:application\" or "
+          "asgi = \"shop:app\" for a Python application, servlet = \"shop.war\" for a Java application, or address = "
+          "\"127.0.0.1:9000\" for what somebody else starts");
     return found.size() == 1 && !(app_.command.empty() && app_.servlet.empty() && app_.address.empty());
   }
 

@@ -252,28 +252,6 @@ void read_tls(TableReader& parent, App& app, std::vector<SectionKeys>* describe)
   if (describe) describe->push_back({"tls of [program.NAME]", reader.keys()});
 }
 
-// Interfaces that need a worker of the server's own; until there is one, a server of the language's own does it.
-void read_interfaces(TableReader& reader) {
-  struct Interface {
-    std::string_view key, mend;
-  };
-  constexpr std::array<Interface, 3> kInterfaces = {
-      {{"wsgi", "run it by command: [\"gunicorn\", \"CALLABLE\", \"--bind\", \"unix:{socket}\"]"},
-       {"asgi", "run it by command: [\"uvicorn\", \"CALLABLE\", \"--uds\", \"{socket}\"]"},
-       {"psgi", "run it by command: [\"starman\", \"--listen\", \"{socket}\", \"CALLABLE\"]"}}};
-  for (const auto& [key, mend] : kInterfaces) {
-    const Entry* entry = reader.table().find(key);
-    if (!entry) continue;
-    std::string text(mend);
-    const std::string_view fallback = key == "wsgi"   ? "shop:application"
-                                      : key == "asgi" ? "shop:application"
-                                                      : "app.psgi";
-    text.replace(text.find("CALLABLE"), 8,
-                 entry->value.is(Node::Kind::string) ? printable(entry->value.text) : std::string(fallback));
-    reader.context().faults.error(entry->at, reader.name(key) + " comes with a later version", std::move(text));
-  }
-}
-
 // A command with a slash is taken from where it is started, as a shell there would.
 void settle_command(App& app, const std::string& working_directory) {
   if (app.command.empty()) return;
@@ -298,7 +276,6 @@ void read_app(TableReader& reader, const std::string& working_directory, App& ap
              : !app.address.empty()     ? AppKind::address
              : starts_node(app.command) ? AppKind::node
                                         : AppKind::command;
-  read_interfaces(reader);
   reader.choice("protocol", app.protocol,
                 {{"http", Protocol::http},
                  {"h2c", Protocol::h2c},
@@ -359,9 +336,6 @@ const std::vector<std::string_view>& app_keys() {
                                                      "command",
                                                      "servlet",
                                                      "address",
-                                                     "wsgi",
-                                                     "asgi",
-                                                     "psgi",
                                                      "protocol",
                                                      "script",
                                                      "extensions",

@@ -208,10 +208,24 @@ void expect_each(const std::vector<Bad>& cases) {
   }
 }
 
+// One word changed: what the model "module" reads of them.
+TEST(ParseApp, AnApplicationInTheServersOwnWorkers) {
+  auto one = read(app("wsgi = \"shop:application\"\nthreads = 4\nroot = \"shop\"\nvenv = \"env\""));
+  EXPECT_EQ(one.model, Model::module);
+  EXPECT_TRUE(one.module.application);
+  EXPECT_EQ(one.module.language, Language::python);
+  EXPECT_EQ(one.module.wsgi, "shop:application");
+  EXPECT_EQ(one.module.venv, "/etc/f/shop/env");
+  one = read(app("asgi = \"shop:app\"\nconcurrency = 7\ninstances = 1"));
+  EXPECT_EQ(one.module.asgi, "shop:app");
+  EXPECT_EQ(one.module.concurrency, 7u);
+  EXPECT_EQ(read(app("psgi = \"app.psgi\"")).module.language, Language::perl);
+}
+
 TEST(ParseApp, FaultsOfWhatAnswers) {
   expect_each({
       {program("command = [\"x\"]"), 3, "has no model", "model = \"app\""},
-      {app(""), 3, "none of 'command', 'servlet' and 'address'", "command = ["},
+      {app(""), 3, "none of 'command', 'wsgi', 'asgi', 'psgi', 'servlet' and 'address'", "command = ["},
       {app("command = [\"x\"]\nservlet = \"x.war\""), 6, "both 'command' and 'servlet'", "two programs"},
       {app("address = \"x:1\"\ncommand = [\"x\"]"), 6, "both 'address' and 'command'", ""},
       {app("command = \"node server.js\""), 5, "array of words", "command = [\"node\", \"server.js\"]"},
@@ -227,10 +241,10 @@ TEST(ParseApp, FaultsOfWhatAnswers) {
       {app("command = [\"sh\", \"-c\", \"curl -d {post} x\"]"), 5, "{post}, which stays as it is", "",
        Fault::Severity::warning},
       {app("servlet = [\"a/x.war\", \"b/x\"]"), 5, "two that would answer under /x", "rename one"},
-      {app("wsgi = \"shop:application\""), 5, "'wsgi' in [program.p] comes with a later version",
-       "[\"gunicorn\", \"shop:application\", \"--bind\", \"unix:{socket}\"]"},
-      {app("asgi = \"shop:app\""), 5, "later version", "[\"uvicorn\", \"shop:app\", \"--uds\", \"{socket}\"]"},
-      {app("psgi = \"app.psgi\""), 5, "later version", "[\"starman\", \"--listen\", \"{socket}\", \"app.psgi\"]"},
+      {app("wsgi = \"shop\""), 5, "not \"module:callable\"", "shop:application"},
+      {app("asgi = \"shop:app\"\ncommand = [\"x\"]"), 6, "both 'asgi' and 'command'", "two programs"},
+      {app("asgi = \"shop:app\"\nhealth = { path = \"/\" }"), 6, "unknown key 'health'", "listens by itself"},
+      {app("psgi = \"app.psgi\"\nenv = { SCRIPT_NAME = \"x\" }"), 6, "SCRIPT_NAME is computed", ""},
       {app("address = \"9000\""), 5, "needs a host", "127.0.0.1:9000"},
       {app("address = []"), 5, "is empty", ""},
       {app("address = [1]"), 5, "strings only", ""},

@@ -241,14 +241,23 @@ struct App {
 
 enum class Language : std::uint8_t { php, perl, python };
 
+// What runs an ASGI application's coroutines; any: uvloop where it is installed.
+enum class PythonLoop : std::uint8_t { any, uvloop, asyncio };
+
 // A program that runs in an interpreter which the server's own workers hold.
 struct Module {
   Language language = Language::php;
   std::string root = {};  // a folder: PHP's site, Perl's scripts, where Python finds its modules
   // What answers; of the languages that have several ways, exactly one is set.
-  std::string script = {};  // Perl: one CGI program for every path under its route
-  std::string psgi = {};    // Perl: the file of a PSGI application
-  std::string wsgi = {};    // Python: "module:callable"
+  std::string script = {};            // Perl: one CGI program for every path under its route
+  std::string psgi = {};              // Perl: the file of a PSGI application
+  std::string wsgi = {};              // Python: "module:callable"
+  std::string asgi = {};              // Python: the same of an ASGI application
+  bool application = false;           // written as model = "app"
+  std::uint32_t threads = 1;          // WSGI: requests at once in a worker
+  std::uint32_t concurrency = 100;    // ASGI: requests at once in a worker
+  PythonLoop loop = PythonLoop::any;  // ASGI
+  milliseconds tunnel_timeout = 1h;   // ASGI: a WebSocket without a byte either way
   std::vector<std::string> try_files = {"{path}", "{path}/", "/index.php"};  // PHP: tried in this order
   bool try_given = false;                                                    // `try` was written
   std::vector<std::string> index = {"index.php", "index.html"};              // PHP: of a folder
@@ -259,7 +268,8 @@ struct Module {
   std::vector<std::string> no_scripts = {};  // PHP: folders beneath root, relative, where nothing is run
   std::vector<std::pair<std::string, std::string>> ini = {};        // PHP: settings that a script may change
   std::vector<std::pair<std::string, std::string>> ini_admin = {};  // PHP: and those that it may not
-  std::vector<std::string> preload = {};                            // files that are loaded before workers are forked
+  // PHP, Perl: files that are loaded before workers are forked. Python: "no", when each worker is to load by itself.
+  std::vector<std::string> preload = {};
   std::string worker = {};             // PHP: a script that stays and handles requests in a loop
   std::vector<std::string> path = {};  // Python, Perl: folders where modules are looked for first
   std::string venv = {};               // Python: a virtual environment

@@ -18,6 +18,8 @@ constexpr std::uint64_t kLeastBuffer = 64 * 1024;
 constexpr std::uint64_t kLeastMemory = 1024 * 1024;  // of a worker: below it a number was meant in another unit
 constexpr milliseconds kLeastAge = 1s;
 constexpr milliseconds kLongestGrace = 1h;
+constexpr std::uint32_t kMostThreads = 1000;
+constexpr std::uint32_t kMostAtOnce = 100'000;
 
 Complaint check_try(std::string_view text) {
   if (text == "=404" || text == "{path}" || text == "{path}/") return {};
@@ -38,7 +40,11 @@ Complaint check_wsgi(std::string_view text) {
     return !name.empty() && name.find_first_of(" /\\:") == std::string_view::npos && !name.starts_with('.') &&
            !name.ends_with('.') && !name.ends_with(".py");
   };
-  if (colon == std::string_view::npos || !is_name(text.substr(0, colon)) || !is_name(text.substr(colon + 1)))
+  const auto object = colon == std::string_view::npos ? std::string_view() : text.substr(colon + 1);
+  const auto call = object.find('(');  // of a factory: make_app('production')
+  const bool called = call != std::string_view::npos && object.ends_with(')');
+  if (colon == std::string_view::npos || !is_name(text.substr(0, colon)) ||
+      !is_name(called ? object.substr(0, call) : object))
     return {"not \"module:callable\"", "write \"shop:application\" for application in shop.py"};
   return {};
 }
@@ -74,6 +80,16 @@ void read_ini(TableReader& reader, std::string_view key, std::vector<std::pair<s
   }
 }
 
+// Python loads its application, and nothing else, before its workers are forked; or not.
+void read_preload_of_python(TableReader& reader, Module& module) {
+  std::string word = "yes";
+  reader.text("preload", word, [](std::string_view text) -> Complaint {
+    if (text == "yes" || text == "no") return {};
+    return {"neither \"yes\" nor \"no\"", "\"no\" loads the application in each worker instead of once before them"};
+  });
+  if (word == "no") module.preload = {word};
+}
+
 void read_times(TableReader& reader, Module& module) {
   const Node& table = reader.table();
   Faults& faults = reader.context().faults;
@@ -95,6 +111,37 @@ void read_times(TableReader& reader, Module& module) {
     faults.error(table.find("max_memory")->value.at,
                  reader.name("max_memory") + " is less than 1MB: no worker would live",
                  "write the unit, as in \"256MB\"");
+}
+
+// Of the keys that go with one of Python's two interfaces alone.
+void check_python(const Node& table, const std::string& name, Faults& faults) {
+  const Entry* wsgi = table.find("wsgi");
+  const Entry* asgi = table.find("asgi");
+  if (wsgi && asgi)
+    return faults.error(std::max(wsgi->at, asgi->at), name + " has both 'wsgi' and 'asgi', but one thing answers",
+                        "keep one, or make two programs");
+  if (!wsgi && !asgi)
+    return faults.error(table.at, name + " has neither 'wsgi' nor 'asgi'",
+                        "add wsgi = \"shop:application\" for the callable application in shop.py, or asgi = "
+                        "\"shop:app\" for an ASGI application");
+  const auto refuse = [&](std::string_view key, std::string_view other, std::string_view instead) {
+    if (const Entry* entry = table.find(key))
+      faults.error(entry->at,
+                   "'" + std::string(key) + "' goes with '" + std::string(other) + "', but " + name + " has '" +
+                       (wsgi ? "wsgi" : "asgi") + "'",
+                   instead.empty()
+                       ? "remove it"
+                       : "write " + std::string(instead) + " = " +
+                             (entry->value.is(Node::Kind::integer) ? std::to_string(entry->value.integer) : "4"));
+  };
+  if (wsgi) {
+    refuse("concurrency", "asgi", "threads");
+    refuse("loop", "asgi", "");
+    refuse("tunnel_timeout", "asgi", "");
+  } else {
+    refuse("threads", "wsgi", "concurrency");
+    refuse("buffer", "wsgi", "");
+  }
 }
 
 }  // namespace
@@ -130,6 +177,16 @@ std::string_view written_name(Language language) {
   return "";
 }
 
+std::uint32_t requests_at_once(const Module& module) {
+  return module.asgi.empty() ? module.threads : module.concurrency;
+}
+
+const Entry* interface_of(const Node& table) {
+  for (const std::string_view key : {"wsgi", "asgi", "psgi"})
+    if (const Entry* entry = table.find(key)) return entry;
+  return nullptr;
+}
+
 void read_module(TableReader& reader, Module& module, bool describe) {
   const std::string& directory = reader.context().directory;
   reader.choice("language", module.language,
@@ -138,7 +195,7 @@ void read_module(TableReader& reader, Module& module, bool describe) {
   // An interface that one language has tells it.
   if (const Node& table = reader.table(); !table.find("language")) {
     if (table.find("psgi")) module.language = Language::perl;
-    if (table.find("wsgi")) module.language = Language::python;
+    if (table.find("wsgi") || table.find("asgi")) module.language = Language::python;
   }
   reader.path("root", module.root);
   if (module.root.empty() && !describe && module.language == Language::python) module.root = directory;
@@ -151,6 +208,14 @@ void read_module(TableReader& reader, Module& module, bool describe) {
   reader.text("psgi", module.psgi, check_path);
   from_root(module.psgi);
   reader.text("wsgi", module.wsgi, check_wsgi);
+  reader.text("asgi", module.asgi, check_wsgi);
+  reader.number("threads", module.threads, {1, kMostThreads});
+  reader.number("concurrency", module.concurrency, {1, kMostAtOnce});
+  reader.choice("loop", module.loop,
+                {{"auto", PythonLoop::any}, {"uvloop", PythonLoop::uvloop}, {"asyncio", PythonLoop::asyncio}});
+  reader.duration("tunnel_timeout", module.tunnel_timeout);
+  // A body that is streamed holds up nobody else where a worker has many requests at once.
+  if (reader.table().find("asgi")) module.request_buffering = RequestBuffering::off;
   module.try_given = reader.table().find("try") != nullptr;
   reader.texts("try", module.try_files, check_try);
   reader.texts("index", module.index, check_index);
@@ -165,10 +230,11 @@ void read_module(TableReader& reader, Module& module, bool describe) {
   }
   read_ini(reader, "ini", module.ini);
   read_ini(reader, "ini_admin", module.ini_admin);
-  reader.texts("preload", module.preload, check_path);
+  if (module.language != Language::python) reader.texts("preload", module.preload, check_path);
   // Perl's may be the name of a module: My::Library.
   for (auto& file : module.preload)
     if (module.language == Language::php || file.find_first_of("/.") != std::string::npos) from_root(file);
+  if (module.language == Language::python) read_preload_of_python(reader, module);
   reader.text("worker", module.worker, check_beneath);
   from_root(module.worker);
   reader.texts("path", module.path, check_path);
@@ -191,7 +257,7 @@ void check_module(const Node& table, const Program& program, Context& context) {
   Faults& faults = context.faults;
   const auto name = "program '" + printable(program.name) + "'";
   const Module& module = program.module;
-  if (!table.find("language") && !table.find("psgi") && !table.find("wsgi"))
+  if (!table.find("language") && !interface_of(table))
     return faults.error(table.at, name + " has no 'language'",
                         "write language = \"php\", language = \"perl\" or language = \"python\"");
   using Keys = std::initializer_list<std::string_view>;
@@ -205,10 +271,10 @@ void check_module(const Node& table, const Program& program, Context& context) {
                      "remove it");
   };
   belong({"try", "index", "files", "listing", "symlinks", "no_scripts", "ini", "ini_admin", "worker"}, {Language::php});
-  belong({"extensions", "preload"}, {Language::php, Language::perl});
+  belong({"extensions"}, {Language::php, Language::perl});
   belong({"script", "psgi"}, {Language::perl});
   belong({"path"}, {Language::python, Language::perl});
-  belong({"wsgi", "venv"}, {Language::python});
+  belong({"wsgi", "asgi", "venv", "threads", "concurrency", "loop", "tunnel_timeout"}, {Language::python});
   const Entry* root = table.find("root");
   switch (module.language) {
     case Language::php:
@@ -234,45 +300,30 @@ void check_module(const Node& table, const Program& program, Context& context) {
       break;
     }
     case Language::python:
-      if (!table.find("wsgi"))
-        faults.error(table.at, name + " has no 'wsgi'",
-                     "add wsgi = \"shop:application\" for the callable application in shop.py");
+      check_python(table, name, faults);
       break;
   }
 }
 
 const std::vector<std::string_view>& module_keys() {
-  static const std::vector<std::string_view> keys = {"language",
-                                                     "root",
-                                                     "script",
-                                                     "psgi",
-                                                     "wsgi",
-                                                     "try",
-                                                     "index",
-                                                     "extensions",
-                                                     "files",
-                                                     "listing",
-                                                     "symlinks",
-                                                     "no_scripts",
-                                                     "ini",
-                                                     "ini_admin",
-                                                     "preload",
-                                                     "worker",
-                                                     "path",
-                                                     "venv",
-                                                     "instances",
-                                                     "start_timeout",
-                                                     "start_retries",
-                                                     "timeout_grace",
-                                                     "drain",
-                                                     "stop_grace",
-                                                     "max_age",
-                                                     "max_memory",
-                                                     "request_buffering",
-                                                     "body_memory",
-                                                     "buffer",
-                                                     "output_head",
-                                                     "pass_authorization",
+  static const std::vector<std::string_view> keys = {"language",      "root",
+                                                     "script",        "psgi",
+                                                     "wsgi",          "asgi",
+                                                     "threads",       "concurrency",
+                                                     "loop",          "tunnel_timeout",
+                                                     "try",           "index",
+                                                     "extensions",    "files",
+                                                     "listing",       "symlinks",
+                                                     "no_scripts",    "ini",
+                                                     "ini_admin",     "preload",
+                                                     "worker",        "path",
+                                                     "venv",          "instances",
+                                                     "start_timeout", "start_retries",
+                                                     "timeout_grace", "drain",
+                                                     "stop_grace",    "max_age",
+                                                     "max_memory",    "request_buffering",
+                                                     "body_memory",   "buffer",
+                                                     "output_head",   "pass_authorization",
                                                      "xsendfile_root"};
   return keys;
 }

@@ -106,6 +106,26 @@ TEST(ParseModule, PythonAndPerl) {
   EXPECT_EQ(module_of(module_program("language = \"perl\"\nroot = \"cgi-bin\"")).root, "/etc/f/cgi-bin");
   EXPECT_EQ(module_of(module_program("psgi = \"app.psgi\"")).language, Language::perl);
   EXPECT_EQ(module_of(module_program("wsgi = \"a:b\"")).language, Language::python);
+  EXPECT_EQ(module_of(module_program("wsgi = \"a:make_app('production', debug=False)\"")).wsgi,
+            "a:make_app('production', debug=False)");
+  module = module_of(module_program("wsgi = \"a:b\"\nthreads = 8\npreload = \"no\""));
+  EXPECT_EQ(requests_at_once(module), 8u);
+  EXPECT_THAT(module.preload, ElementsAre("no"));
+  EXPECT_EQ(module.request_buffering, RequestBuffering::memory_then_disk);
+}
+
+TEST(ParseModule, AsgiHasManyRequestsAtOnceAndTakesTheirBodiesAsTheyCome) {
+  auto module = module_of(module_program("asgi = \"shop:app\""));
+  EXPECT_EQ(module.language, Language::python);
+  EXPECT_EQ(module.asgi, "shop:app");
+  EXPECT_EQ(module.root, "/etc/f");
+  EXPECT_EQ(requests_at_once(module), 100u);
+  EXPECT_EQ(module.loop, PythonLoop::any);
+  EXPECT_EQ(module.request_buffering, RequestBuffering::off);
+  module = module_of(module_program("asgi = \"a:b\"\nconcurrency = 7\nloop = \"uvloop\"\ntunnel_timeout = \"5m\""));
+  EXPECT_EQ(requests_at_once(module), 7u);
+  EXPECT_EQ(module.loop, PythonLoop::uvloop);
+  EXPECT_EQ(module.tunnel_timeout, std::chrono::minutes(5));
 }
 
 TEST(ParseModule, Faults) {
@@ -116,7 +136,15 @@ TEST(ParseModule, Faults) {
       {module_program("language = \"perl\""), 3, "none of 'root', 'script' and 'psgi'", "app.psgi"},
       {module_program("language = \"perl\"\nscript = \"a\"\npsgi = \"b\""), 7, "both 'script' and 'psgi'", ""},
       {module_program("language = \"perl\"\npsgi = \"b\"\nextensions = \".pl\""), 7, "a folder of scripts", ""},
-      {module_program("language = \"python\"\nroot = \"x\""), 3, "has no 'wsgi'", "shop:application"},
+      {module_program("language = \"python\"\nroot = \"x\""), 3, "neither 'wsgi' nor 'asgi'", "shop:application"},
+      {module_program("wsgi = \"a:b\"\nasgi = \"a:c\""), 6, "both 'wsgi' and 'asgi'", "two programs"},
+      {module_program("wsgi = \"a:b\"\nconcurrency = 8"), 6, "goes with 'asgi'", "write threads = 8"},
+      {module_program("asgi = \"a:b\"\nthreads = 8"), 6, "goes with 'wsgi'", "write concurrency = 8"},
+      {module_program("wsgi = \"a:b\"\nloop = \"uvloop\""), 6, "goes with 'asgi'", "remove it"},
+      {module_program("asgi = \"a:b\"\nloop = \"trio\""), 6, "\"auto\", \"uvloop\" or \"asyncio\"", ""},
+      {module_program("asgi = \"a:b\"\nconcurrency = 0"), 6, "between 1 and 100000", ""},
+      {module_program("wsgi = \"a:b\"\npreload = \"lib.py\""), 6, "neither \"yes\" nor \"no\"", ""},
+      {module_program("psgi = \"a.psgi\"\nthreads = 2"), 6, "'threads' goes with Python", "remove it"},
       {module_program("language = \"python\"\nwsgi = \"shop.py\""), 6, "not \"module:callable\"", ""},
       {module_program("language = \"python\"\nwsgi = \"a:b\"\ntry = [\"{path}\"]"), 7, "'try' goes with PHP",
        "remove it"},

@@ -44,6 +44,31 @@ std::vector<std::pair<std::string_view, std::string>> foreign_keys(std::initiali
   return foreign;
 }
 
+// An application in the server's own workers: the same as in the model "module", one word changed.
+void read_interface_app(TableReader& reader, Program& program, Context& context) {
+  const Node& table = reader.table();
+  const std::string interface = interface_of(table)->key;
+  program.model = Model::module;
+  program.module.application = true;
+  read_module(reader, program.module);
+  check_module(table, program, context);
+  for (const std::string_view key : {"command", "servlet", "address"})
+    if (const Entry* entry = table.find(key)) {
+      reader.take(key, "");
+      context.faults.error(std::max(entry->at, interface_of(table)->at),
+                           "program '" + printable(program.name) + "' has both '" + interface + "' and '" +
+                               std::string(key) + "', but one thing answers",
+                           "keep one, or make two programs");
+    }
+  std::vector<std::pair<std::string_view, std::string>> foreign;
+  for (const auto key : app_keys())
+    foreign.emplace_back(key, "'" + std::string(key) + "' goes with an application that listens by itself, but '" +
+                                  interface + "' runs in the server's own workers; remove it");
+  for (const auto key : cgi_keys())
+    foreign.emplace_back(key, "'" + std::string(key) + "' goes with the model 'cgi'; remove it");
+  reader.finish(foreign);
+}
+
 Complaint check_account(std::string_view text) {
   const bool good = !text.empty() && text.size() <= 64 && !text.starts_with('-') &&
                     text.find_first_of(": /\t\n") == std::string_view::npos;
@@ -61,7 +86,7 @@ bool is_variable_name(std::string_view name) {
 // it is to listen. One that is told its requests in another process gets no variable of theirs from the server.
 bool is_servers(const std::string& name, const Node& table) {
   const Entry* model = table.find("model");
-  if (!model || model->value.text != "app") return is_computed_variable(name);
+  if (!model || model->value.text != "app" || interface_of(table)) return is_computed_variable(name);
   return table.find("address") ? is_computed_variable(name) : is_given_variable(name);
 }
 
@@ -137,7 +162,7 @@ Model read_model(TableReader& reader, const std::string& name, bool describe) {
     const Node& table = reader.table();
     const bool application = table.find("command") || table.find("servlet") || table.find("address");
     if (application) model = Model::app;
-    const bool interpreted = table.find("language") != nullptr;
+    const bool interpreted = table.find("language") || interface_of(table);
     if (interpreted) model = Model::module;
     if (!describe)
       faults.error(table.at, "program '" + name + "' has no model",
@@ -206,10 +231,11 @@ Program read_program(const Node& table, const std::string& name, Mark at, Contex
     read_cgi(reader, program.cgi);
     if (!describe) check_cgi(table, program, context);
     reader.finish(foreign_keys({{"app", app_keys()}, {"module", module_keys()}}));
+  } else if (program.model == Model::app && interface_of(table)) {
+    read_interface_app(reader, program, context);
   } else if (program.model == Model::app) {
     read_app(reader, program.working_directory, program.app);
     check_app(table, program, context);
-    for (const std::string_view key : {"wsgi", "asgi", "psgi"}) reader.take(key, "");
     reader.finish(foreign_keys({{"cgi", cgi_keys()}, {"module", module_keys()}}));
   } else if (program.model == Model::module) {
     read_module(reader, program.module);

@@ -63,8 +63,9 @@ void append_worker_request(const WorkerRequest& request, const process::StringBl
   append_bytes(
       FrameHeader{.size = static_cast<std::uint32_t>(sizeof(RequestHeader) + variables_size + request.first_body),
                   .kind = Frame::request,
-                  .flags = static_cast<std::uint8_t>((request.body_ends ? worker::kLast : 0) |
-                                                     (request.head ? worker::kHead : 0)),
+                  .flags = static_cast<std::uint8_t>(
+                      (request.body_ends ? worker::kLast : 0) | (request.head ? worker::kHead : 0) |
+                      (request.windowed ? worker::kWindowed : 0) | (request.upgrade ? worker::kUpgrade : 0)),
                   .stream = request.stream},
       out);
   append_bytes(RequestHeader{.body_length = request.body_length,
@@ -84,6 +85,11 @@ void append_worker_body_header(std::uint32_t stream, std::size_t size, bool last
 
 void append_worker_signal(Frame kind, std::uint32_t stream, std::string& out) {
   append_bytes(FrameHeader{.kind = kind, .stream = stream}, out);
+}
+
+void append_worker_window(std::uint32_t stream, std::uint32_t bytes, std::string& out) {
+  append_bytes(FrameHeader{.size = sizeof bytes, .kind = Frame::window, .stream = stream}, out);
+  append_bytes(bytes, out);
 }
 
 Result<void> WorkerFrameReader::check(const FrameHeader& header) const {

@@ -18,6 +18,8 @@ struct WorkerRequest {
   std::size_t first_body = 0;  // bytes of the body that are sent right behind what is appended here
   bool body_ends = true;       // with those bytes
   bool head = false;           // a HEAD
+  bool windowed = false;       // the response's body comes only as windows allow
+  bool upgrade = false;        // a WebSocket handshake
 };
 
 // The bytes of a body that a request frame with these variables has room for; 0 as well when the variables alone are
@@ -32,6 +34,8 @@ void append_worker_request(const WorkerRequest& request, const process::StringBl
 void append_worker_body_header(std::uint32_t stream, std::size_t size, bool last, std::string& out);
 // body_broken or abort.
 void append_worker_signal(worker::Frame kind, std::uint32_t stream, std::string& out);
+// So many more bytes of a windowed response may be sent.
+void append_worker_window(std::uint32_t stream, std::uint32_t bytes, std::string& out);
 
 // Reads what a worker sends; hands out views into what it was fed. A worker may be hostile: a kind that it does not
 // send, flags that a kind does not have and a length beyond its kind's limit are Code::program_failed.

@@ -6,6 +6,7 @@
 #include "base/text.h"
 #include "exchange/unsent.h"
 #include "net/short_timer.h"
+#include "upstream/worker_words.h"
 
 namespace fivefold::upstream {
 
@@ -26,32 +27,6 @@ class WorkerBody final : public exchange::BodySource {
  private:
   std::shared_ptr<WorkerExchange> exchange_;
 };
-
-std::uint32_t milliseconds_until(net::TimePoint at, net::TimePoint now) {
-  if (at == net::kNever) return 0;
-  const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(at - now).count();
-  return static_cast<std::uint32_t>(std::clamp<std::int64_t>(left, 1, 0x7fffffff));
-}
-
-// "Status: 103\r\nLink: ...\r\n" of an informational response. 0: not one.
-int read_interim(std::string_view text, http::Headers& headers) {
-  int status = 0;
-  while (!text.empty()) {
-    const auto end = std::min(text.find('\n'), text.size());
-    auto line = text.substr(0, end);
-    text.remove_prefix(std::min(end + 1, text.size()));
-    if (line.ends_with('\r')) line.remove_suffix(1);
-    const auto colon = line.find(':');
-    if (colon == std::string_view::npos) return 0;
-    const auto name = line.substr(0, colon);
-    const auto value = trim(line.substr(colon + 1));
-    if (equals_ignoring_case(name, "Status"))
-      status = static_cast<int>(parse_decimal(value.substr(0, 3)).value_or(0));
-    else if (!http::Headers().add(name, value) || !headers.add(name, value))
-      return 0;
-  }
-  return status > 101 && status < 200 ? status : 0;
-}
 
 }  // namespace
 
@@ -165,7 +140,7 @@ Result<void> WorkerExchange::take_interim() {
     return fail(Code::program_failed,
                 "The program sent more than " + std::to_string(kMostInterim) + " interim responses.");
   http::Headers headers;
-  if (const int status = read_interim(interim_text_, headers); status != 0)
+  if (const int status = read_interim(interim_text_, headers); status > 101)
     interims_.emplace_back(status, std::move(headers));
   interim_text_.clear();
   return {};
@@ -176,19 +151,8 @@ void WorkerExchange::take_end(std::uint8_t flags) {
   sender_.stop();
   if (flags & worker::kLeaving) call_.owner->leaves();
   idle_ = (flags & (worker::kIdle | worker::kLeaving)) != 0;
-  const auto told = [&](std::string_view otherwise) {
-    return end_text_.empty() ? std::string(otherwise) : printable(end_text_, worker::kMostText);
-  };
-  if (flags & worker::kTimedOut)
-    broken_ = Error{Code::program_timeout, told("The script was not done within its time (timeout).")};
-  else if (flags & worker::kFailed)
-    broken_ = Error{Code::internal, told("The script failed.")};
-  else if (flags & worker::kBroken)
-    broken_ = Error{Code::program_failed, told("The script ended before its answer was whole.")};
-  else if (!have_head_)
-    broken_ = Error{Code::program_failed, told("The script ended without an answer.")};
-  else
-    broken_ = cut_short();
+  broken_ = error_of_end(flags, end_text_, have_head_);
+  if (!broken_) broken_ = cut_short();
 }
 
 std::optional<Error> WorkerExchange::cut_short() const {

@@ -3,11 +3,13 @@
 #include <ctime>
 
 #include "base/text.h"
+#include "config/module_section.h"
 #include "exchange/request_words.h"
 #include "exchange/sent_file.h"
 #include "exchange/spooled_body.h"
 #include "models/module/worker_process.h"
 #include "process/output_lines.h"
+#include "upstream/worker_stream_call.h"
 
 namespace fivefold::models::module {
 namespace {
@@ -81,7 +83,23 @@ Response with_slash(const Request& request) {
   return response;
 }
 
+// RFC 6455 section 4.1.
+bool is_websocket(const http::Head& head) {
+  if (!head.upgrade || head.method != http::Method::get || head.has_body() || head.minor_version != 1) return false;
+  const auto upgrade = head.field("Upgrade");
+  return upgrade && equals_ignoring_case(trim(*upgrade), "websocket");
+}
+
 }  // namespace
+
+// What is known of the request before a worker is, and between two tries.
+struct ModuleHandler::Attempt {
+  std::optional<std::uint64_t> body_length;  // nothing: chunked
+  bool sends_body = false;
+  net::TimePoint soft;
+  bool streams = false;  // the worker takes several requests at once
+  bool upgrade = false;
+};
 
 net::Task<Result<Response>> ModuleHandler::handle(Request request, Exchange& exchange) {
   const Program program = program_;  // a reload may let go of this handler
@@ -120,8 +138,11 @@ net::Task<Result<Response>> ModuleHandler::run(Program program, Selection select
     auto received = co_await receive_body(program, request, exchange, length);
     if (!received) co_return std::unexpected(std::move(received.error()));
   }
-  const bool sends_body = has_body && length != 0;
-
+  Attempt attempt{.body_length = length,
+                  .sends_body = has_body && length != 0,
+                  .soft = soft,
+                  .streams = config::takes_streams(module),
+                  .upgrade = !module.asgi.empty() && is_websocket(request.head)};
   process::LeaseWish wish{.request_id = exchange.id.text(), .what = exchange::request_in_words(request.head)};
   for (int left = kTries;; --left) {
     auto lease = program->pool->try_lease(wish);
@@ -131,8 +152,9 @@ net::Task<Result<Response>> ModuleHandler::run(Program program, Selection select
       lease = std::move(*waited);
     }
     wish.not_this = lease->instance();
-    auto& channel = static_cast<WorkerAddress&>(lease->address()).on(loop);
-    if (!channel.stream()) {  // its end has been seen here, and is not known to the pool yet
+    auto& address = static_cast<WorkerAddress&>(lease->address());
+    const bool open = attempt.streams ? address.streams_on(loop)->is_open() : address.on(loop).stream() != nullptr;
+    if (!open) {  // its end has been seen here, and is not known to the pool yet
       lease->died("its channel has ended");
       if (left > 0) continue;
       co_return std::unexpected(
@@ -151,19 +173,7 @@ net::Task<Result<Response>> ModuleHandler::run(Program program, Selection select
                                                  .redirected_query = exchange.redirected_query});
     if (!gateway::request_fits(variables))
       co_return fail(Code::header_too_large, "the request has more header fields than a worker can be sent");
-    auto answer = co_await upstream::call_worker(
-        {.channel = channel,
-         .owner = std::make_unique<LeaseOwner>(std::move(lease), program, std::string(exchange.id.text())),
-         .exchange = exchange,
-         .method = request.head.method,
-         .body = sends_body ? std::move(request.body) : exchange::Body(),
-         .body_length = length,
-         .soft = soft,
-         .hard = soft + module.timeout_grace,
-         .head_limit = module.output_head,
-         .cgi_redirects = module.language == config::Language::perl && module.psgi.empty(),
-         .buffer = module.buffer},
-        std::move(variables));
+    auto answer = co_await ask(program, attempt, std::move(lease), std::move(variables), request, exchange);
     if (answer) {
       auto response = co_await respond(program, std::move(*answer), request, exchange);
       co_return response;
@@ -180,6 +190,41 @@ net::Task<Result<Response>> ModuleHandler::run(Program program, Selection select
   }
 }
 
+// What both kinds of channel are told of a request.
+net::Task<upstream::WorkerResult> ModuleHandler::ask(Program program, Attempt& attempt, std::unique_ptr<Lease> lease,
+                                                     process::StringBlock variables, Request& request,
+                                                     Exchange& exchange) {
+  const config::Module& module = program->settings.module;
+  auto& address = static_cast<WorkerAddress&>(lease->address());
+  auto owner = std::make_unique<LeaseOwner>(std::move(lease), program, std::string(exchange.id.text()));
+  auto body = attempt.sends_body ? std::move(request.body) : exchange::Body();
+  if (attempt.streams)
+    return upstream::call_worker_stream({.streams = address.streams_on(exchange.world.loop),
+                                         .owner = std::move(owner),
+                                         .exchange = exchange,
+                                         .method = request.head.method,
+                                         .body = std::move(body),
+                                         .body_length = attempt.body_length,
+                                         .soft = attempt.soft,
+                                         .hard = attempt.soft + module.timeout_grace,
+                                         .head_limit = module.output_head,
+                                         .upgrade = attempt.upgrade,
+                                         .tunnel_timeout = module.tunnel_timeout},
+                                        std::move(variables));
+  return upstream::call_worker({.channel = address.on(exchange.world.loop),
+                                .owner = std::move(owner),
+                                .exchange = exchange,
+                                .method = request.head.method,
+                                .body = std::move(body),
+                                .body_length = attempt.body_length,
+                                .soft = attempt.soft,
+                                .hard = attempt.soft + module.timeout_grace,
+                                .head_limit = module.output_head,
+                                .cgi_redirects = module.language == config::Language::perl && module.psgi.empty(),
+                                .buffer = module.buffer},
+                               std::move(variables));
+}
+
 net::Task<Result<Response>> ModuleHandler::respond(Program program, upstream::Answer answer, Request& request,
                                                    Exchange& exchange) {
   if (!answer.local_target.empty()) {
@@ -194,7 +239,8 @@ net::Task<Result<Response>> ModuleHandler::respond(Program program, upstream::An
   Response response{.status = answer.status,
                     .reason = std::move(answer.reason),
                     .headers = std::move(answer.headers),
-                    .body = std::move(answer.body)};
+                    .body = std::move(answer.body),
+                    .tunnel = std::move(answer.tunnel)};
   const auto& xsendfile_root = program->settings.module.xsendfile_root;
   if (!answer.send_file.empty() && !xsendfile_root.empty()) {
     const bool status_given = response.status != 200;

@@ -17,6 +17,10 @@ class ModuleHandler final : public exchange::Handler {
 
  private:
   using Program = std::shared_ptr<const ModuleProgram>;
+  struct Attempt;
+  static net::Task<upstream::WorkerResult> ask(Program program, Attempt& attempt, std::unique_ptr<process::Lease> lease,
+                                               process::StringBlock variables, exchange::Request& request,
+                                               exchange::Exchange& exchange);
   static net::Task<Result<void>> receive_body(Program program, exchange::Request& request, exchange::Exchange& exchange,
                                               std::optional<std::uint64_t>& length);
   static net::Task<Result<exchange::Response>> run(Program program, Selection selection, exchange::Request& request,

@@ -38,8 +38,12 @@ std::vector<std::string> words_of(const config::Program& program, const std::str
       for (const auto& folder : module.path) add("path", folder);
       break;
     case Language::python:
-      add("interface", "wsgi");
+      add("interface", module.asgi.empty() ? "wsgi" : "asgi");
       add("wsgi", module.wsgi);
+      add("asgi", module.asgi);
+      if (module.threads > 1) add("threads", std::to_string(module.threads));
+      if (module.loop != config::PythonLoop::any)
+        add("loop", module.loop == config::PythonLoop::uvloop ? "uvloop" : "asyncio");
       for (const auto& folder : module.path) add("path", folder);
       add("venv", module.venv);
       break;

@@ -27,7 +27,7 @@ process::PoolSettings pool_settings(const config::Program& program) {
   return {.min_instances = module.min_instances,
           .max_instances = module.max_instances,
           .idle_timeout = module.instance_idle_timeout,
-          .concurrency = 1,
+          .concurrency = config::requests_at_once(module),
           .most_recent = true,
           .queue = program.queue,
           .queue_timeout = program.queue_timeout,
@@ -58,7 +58,8 @@ Result<ModuleModel> Modules::configure(const config::Program& program, const con
   if (!running) {
     running = std::make_unique<Running>();
     running->pool = std::make_shared<process::Pool>(program.name, surroundings_.home, log_);
-    running->status = std::make_shared<process::PoolStatus>(program.name, "module", "worker", running->pool);
+    running->status = std::make_shared<process::PoolStatus>(program.name, program.module.application ? "app" : "module",
+                                                            "worker", running->pool);
     running->zygotes =
         std::make_shared<Zygotes>(surroundings_.home, program_log, program.name,
                                   [this, name = program.name](const std::string& how) { zygote_died(name, how); });

@@ -70,7 +70,7 @@ ScriptSelection::ScriptSelection(ScriptSelection&& other) noexcept
     : settings_(std::move(other.settings_)), root_(std::move(other.root_)), walk_(other.walk_) {}
 
 Result<Selection> ScriptSelection::find(std::string_view prefix, std::string_view rest, net::TimePoint now) const {
-  const bool application = !settings_.psgi.empty() || !settings_.wsgi.empty();
+  const bool application = !settings_.psgi.empty() || !settings_.wsgi.empty() || !settings_.asgi.empty();
   if (application || !settings_.script.empty()) {
     Selection selection{.script_filename = settings_.script};
     const bool folder = prefix.ends_with('/');

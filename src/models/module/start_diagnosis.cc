@@ -19,7 +19,7 @@ std::string likely_mend(const FailedStart& failure) {
   const auto output = failure.output;
   if (has(output, "No module named '"))
     return "Install the Python package that has the module " + after(output, "No module named '", "'\n") +
-           ", name its virtual environment in `venv`, or correct `wsgi` and `root`.";
+           ", name its virtual environment in `venv`, or correct `wsgi` or `asgi` and `root`.";
   if (has(output, "Can't locate "))
     return "Install the Perl module that its output names (apt install lib...-perl, or cpanm).";
   if (has(output, "SyntaxError") || has(output, "syntax error") || has(output, "Parse error") ||

@@ -5,11 +5,18 @@
 namespace fivefold::models::module {
 
 WorkerAddress::WorkerAddress(std::vector<UniqueFd> channels, std::span<net::Loop* const> loops, std::size_t head_limit)
-    : loops_(loops.begin(), loops.end()), head_limit_(head_limit), fds_(std::move(channels)), of_loop_(loops_.size()) {}
+    : loops_(loops.begin(), loops.end()),
+      head_limit_(head_limit),
+      fds_(std::move(channels)),
+      of_loop_(loops_.size()),
+      streams_(loops_.size()) {}
 
 WorkerAddress::~WorkerAddress() {
-  for (std::size_t i = 0; i < of_loop_.size(); ++i)
+  for (std::size_t i = 0; i < of_loop_.size(); ++i) {
     if (of_loop_[i]) loops_[i]->destroy_here(std::move(of_loop_[i]));
+    if (streams_[i])  // its reader holds it too
+      loops_[i]->destroy_here({nullptr, [streams = std::move(streams_[i])](void*) { streams->close(); }});
+  }
 }
 
 upstream::WorkerChannel& WorkerAddress::on(net::Loop& loop) {
@@ -19,12 +26,20 @@ upstream::WorkerChannel& WorkerAddress::on(net::Loop& loop) {
   return *one;
 }
 
+const std::shared_ptr<upstream::WorkerStreams>& WorkerAddress::streams_on(net::Loop& loop) {
+  const auto index = loop.index();
+  auto& one = streams_[index];
+  if (!one) one = std::make_shared<upstream::WorkerStreams>(loop, std::move(fds_[index]), head_limit_);
+  return one;
+}
+
 void WorkerAddress::end_channels() {
   for (std::size_t i = 0; i < loops_.size(); ++i)
     loops_[i]->post([self = shared_from_this(), i] {
       auto& channel = self->of_loop_[i];
       net::Stream* stream = channel ? channel->stream() : nullptr;
-      if (const int fd = stream ? stream->fd() : self->fds_[i].get(); fd >= 0) ::shutdown(fd, SHUT_WR);
+      const int fd = stream ? stream->fd() : self->streams_[i] ? self->streams_[i]->fd() : self->fds_[i].get();
+      if (fd >= 0) ::shutdown(fd, SHUT_WR);
     });
 }
 

@@ -8,6 +8,7 @@
 #include "net/loop.h"
 #include "process/instance.h"
 #include "upstream/worker_channel.h"
+#include "upstream/worker_streams.h"
 
 namespace fivefold::models::module {
 
@@ -18,6 +19,8 @@ class WorkerAddress final : public process::InstanceAddress, public std::enable_
   WorkerAddress(std::vector<UniqueFd> channels, std::span<net::Loop* const> loops, std::size_t head_limit);
   ~WorkerAddress() override;
   upstream::WorkerChannel& on(net::Loop& loop);
+  // The same of a worker that takes several requests at once. A worker is asked in one of the two ways alone.
+  const std::shared_ptr<upstream::WorkerStreams>& streams_on(net::Loop& loop);
   // Any thread: the worker sees the end of all its channels, and leaves when its request is over.
   void end_channels();
 
@@ -26,6 +29,7 @@ class WorkerAddress final : public process::InstanceAddress, public std::enable_
   std::size_t head_limit_;
   std::vector<UniqueFd> fds_;  // of loops that have not used theirs yet
   std::vector<std::shared_ptr<upstream::WorkerChannel>> of_loop_;
+  std::vector<std::shared_ptr<upstream::WorkerStreams>> streams_;
 };
 
 class WorkerProcess final : public process::InstanceProcess {
