@@ -53,11 +53,11 @@ set(CPACK_DEBIAN_FIVEFOLD_PACKAGE_CONTROL_EXTRA
 # An interpreter for the module model is a package of its own, so that the server's does not bring three of them.
 set(php_of "PHP, as the server's own workers run it: opcache, worker mode, several sites on one machine.")
 set(perl_of "Perl, as the server's own workers run it: CGI scripts that are compiled once, and PSGI applications.")
-set(python_of "Python, as the server's own workers run it: WSGI applications without another server.")
+set(python_of "Python, as the server's own workers run it: WSGI and ASGI applications, WebSockets too, without another server.")
 set(php_depends ", libphp8.2-embed")  # has no shlibs of its own
 set(php_suggests "php8.2-opcache, php8.2-mysql, php8.2-sqlite3")
 set(perl_suggests "libcgi-pm-perl, libplack-perl")
-set(python_suggests "python3-django, python3-flask")
+set(python_suggests "python3-django, python3-flask, python3-uvloop")
 foreach(worker IN LISTS worker_packages)
   string(TOUPPER ${worker} WORKER)
   set(CPACK_DEBIAN_${WORKER}_PACKAGE_NAME fivefold-${worker})
