@@ -20,6 +20,11 @@ inline constexpr int kControlFd = 3;  // in the zygote
 inline constexpr std::size_t kMostText = 4096;
 inline constexpr unsigned kMostChannels = 128;  // of one worker; one per event loop of the server
 inline constexpr unsigned kOrphanGrace = 10;    // seconds
+// Exit status of a zygote or worker whose program could not be started; why is on its standard error.
+inline constexpr int kExitStart = 70;
+// SIGRTMIN + this, to a worker: it prints where its script is to its standard error. Workers whose zygote was not told
+// `slow=yes` ignore it.
+inline constexpr int kStackSignal = 5;
 
 enum class Control : std::uint32_t {
   // zygote to server

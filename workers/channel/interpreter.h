@@ -33,6 +33,9 @@ class Interpreter {
   virtual void work(Channels& channels);
   // In a worker: answers one request. Channels::complete() is called with what it returns.
   virtual Outcome serve(Request& request) = 0;
+  // In a worker whose zygote was told `slow=yes`, in a thread of its own, while serve() or work() runs: prints where
+  // the script is to standard error, as far as can be told.
+  virtual void show_stack() {}
   // In a worker, before it exits.
   virtual void leave() {}
 };

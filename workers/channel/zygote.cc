@@ -16,6 +16,8 @@
 #include <cstring>
 #include <map>
 
+#include "channel/stack_thread.h"
+
 namespace fivefold::worker {
 
 namespace {
@@ -36,7 +38,7 @@ void on_child(int) {
 
 class Zygote {
  public:
-  explicit Zygote(Interpreter& interpreter) : interpreter_(interpreter) {}
+  Zygote(Interpreter& interpreter, bool shows_stacks) : interpreter_(interpreter), shows_stacks_(shows_stacks) {}
 
   bool say(ControlHeader header, std::string_view text = {}, std::span<const int> descriptors = {});
   int run();
@@ -50,6 +52,7 @@ class Zygote {
   int end_workers();
 
   Interpreter& interpreter_;
+  bool shows_stacks_;
   std::map<std::uint32_t, pid_t> workers_;
 };
 
@@ -84,7 +87,9 @@ void Zygote::be_worker(std::span<const int> descriptors) {
   int status = 0;
   {
     Channels channels(descriptors);
+    ignore_stack_signal();
     interpreter_.after_fork_in_worker();
+    if (shows_stacks_) start_stack_thread(interpreter_);
     interpreter_.work(channels);
     if (channels.forked()) _exit(0);
     if (channels.nonsense()) status = kExitProtocol;
@@ -225,7 +230,7 @@ extern "C" const char* __asan_default_options() {
 #endif
 
 int run_zygote(Interpreter& interpreter, int argc, char** argv) {
-  std::vector<std::string_view> known = {"program", "root"};
+  std::vector<std::string_view> known = {"program", "root", "slow"};
   for (std::string_view key : interpreter.settings()) known.push_back(key);
   const auto settings = Settings::parse(std::span<const char* const>(argv + 1, argv + argc), known);
   if (!settings) {
@@ -246,7 +251,7 @@ int run_zygote(Interpreter& interpreter, int argc, char** argv) {
     std::fprintf(stderr, "%s\n", started.error().c_str());
     return kExitStart;
   }
-  return Zygote(interpreter).run();
+  return Zygote(interpreter, settings->one("slow") == "yes").run();
 }
 
 }  // namespace fivefold::worker

@@ -5,7 +5,7 @@
 namespace fivefold::worker {
 
 inline constexpr int kExitSettings = 64;  // a word of the command line is wrong
-inline constexpr int kExitStart = 70;     // the interpreter could not be started
+inline constexpr int kExitStart = protocol::kExitStart;
 inline constexpr int kExitProtocol = 76;  // the server and this executable do not understand each other
 
 // Starts the interpreter, says so on the control socket (descriptor 3), then forks workers, reaps them and passes

@@ -7,6 +7,7 @@
 
 #include "guard.h"
 #include "operators.h"
+#include "stack.h"
 #include "time_limit.h"
 
 PerlInterpreter* my_perl = nullptr;
@@ -105,8 +106,11 @@ std::expected<void, std::string> Perl::preload(const std::string& file) {
   return {};
 }
 
+void Perl::show_stack() { perl::show_stack(); }
+
 void Perl::after_fork_in_worker() {
   TimeLimit::start();
+  watch_for_question();
   if (registry_ && !registry_->start_worker()) {
     std::perror("A pipe for the output of scripts");
     _exit(1);

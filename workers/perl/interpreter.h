@@ -15,6 +15,7 @@ class Perl : public worker::Interpreter {
   std::expected<void, std::string> start(const worker::Settings& settings) override;
   std::string version() override;
   void after_fork_in_worker() override;
+  void show_stack() override;
   void work(worker::Channels& channels) override;
   worker::Outcome serve(worker::Request& request) override;
   void leave() override;

@@ -14,6 +14,7 @@
 #include "php/restart.h"
 #include "php/sapi.h"
 #include "php/server_variables.h"
+#include "php/stack.h"
 
 namespace fivefold::worker::php {
 
@@ -52,10 +53,13 @@ class Php : public Interpreter {
     replace_opcache_reset();
     prepare_server_variables();
     watch_folder();
+    watch_interrupts();
     return {};
   }
 
   std::string version() override { return std::string("PHP ") + zend_get_module_version("standard"); }
+
+  void show_stack() override { php::show_stack(); }
 
   void after_fork_in_worker() override {
     // What a preloaded script may have begun: no two workers shall have the same random numbers.

@@ -1,5 +1,7 @@
 #include "php/sapi.h"
 
+#include <syslog.h>
+
 #include <algorithm>
 #include <cerrno>
 #include <cstdio>
@@ -9,6 +11,7 @@
 
 #include "php/functions.h"
 #include "php/server_variables.h"
+#include "php/stack.h"
 #include "php/user_ini.h"
 
 namespace fivefold::worker::php {
@@ -25,6 +28,7 @@ void note_error(int type, zend_string* file, const uint32_t line, zend_string* m
   if ((type & kFatal) != 0) {
     turn.failure.assign(ZSTR_VAL(message), ZSTR_LEN(message)).append(" in ");
     turn.failure.append(file == nullptr ? "no file" : ZSTR_VAL(file)).append(":").append(std::to_string(line));
+    if (turn.stopped && turn.request != nullptr) turn.request->log(LOG_WARNING, "It was at\n" + stack_in_words());
   }
   engine_error(type, file, line, message);
 }

@@ -12,6 +12,9 @@
 #include "loader_source.h"
 #include "time_limit.h"
 
+// Exported, and declared in no header for programs that embed Python.
+extern "C" const char* _Py_DumpTracebackThreads(int, PyInterpreterState*, PyThreadState*);
+
 namespace fivefold::python {
 namespace {
 
@@ -194,6 +197,13 @@ std::expected<void, std::string> Python::load() {
 
 void Python::before_fork() { PyOS_BeforeFork(); }
 void Python::after_fork_in_zygote() { PyOS_AfterFork_Parent(); }
+
+// As the faulthandler module does from its watchdog thread: without the GIL, of every thread.
+void Python::show_stack() {
+  std::string first = "The script of pid " + std::to_string(getpid()) + " is at\n";
+  [[maybe_unused]] const ssize_t written = write(STDERR_FILENO, first.data(), first.size());
+  _Py_DumpTracebackThreads(STDERR_FILENO, PyInterpreterState_Main(), nullptr);
+}
 
 void Python::after_fork_in_worker() {
   PyOS_AfterFork_Child();

@@ -18,6 +18,7 @@ class Python : public worker::Interpreter {
   void before_fork() override;
   void after_fork_in_zygote() override;
   void after_fork_in_worker() override;
+  void show_stack() override;
   void work(worker::Channels& channels) override;
   worker::Outcome serve(worker::Request& request) override;
   void leave() override;
