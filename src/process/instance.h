@@ -37,6 +37,8 @@ class InstanceProcess {
   // It gets requests from now on. `the_request` tells the id of the one that it works on, empty when that is none or
   // several: for the lines that it prints.
   virtual void serves(std::function<std::string()> the_request) { (void)the_request; }
+  // It has ended before it came to serve: what is known of that, above all its last output, goes to `journey`.
+  virtual void tell_end(Journey& journey) const { (void)journey; }
   // Where it hangs, in words, several lines (/proc's wchan, stack where readable); empty when nothing can be told.
   virtual std::string where_it_hangs() const = 0;
 };

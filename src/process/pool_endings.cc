@@ -25,6 +25,12 @@ net::Task<void> PoolHome::watch(Tended& tended) {
   ask_for_look();
 }
 
+void PoolHome::signal(std::uint32_t id, int number) {
+  Tended* tended = find(id);
+  if (!tended || tended->exited || tended->gone || !tended->process) return;
+  if (Child* child = tended->process->child()) child->signal(number);
+}
+
 void PoolHome::take_exits(net::TimePoint now) {
   for (const auto& [id, each] : tended_) {
     if (!each->exited || each->gone) continue;
@@ -56,7 +62,10 @@ void PoolHome::crashed(Tended& tended, net::TimePoint now) {
   }
   std::string what = how + " " + in_words(life) + " after its start";
   if (active > 0) what += ", with " + requests_in_words(active) + " on it";
-  if (life >= settings_.short_life || (settings_.requests_crash && (active > 0 || had_requests))) {
+  const auto& status = *tended.process->child()->exit_status();
+  const bool never_started = settings_.start_failure_status && status.code == settings_.start_failure_status;
+  if (never_started) tended.process->tell_end(*tended.journey);
+  if (!never_started && (life >= settings_.short_life || (settings_.requests_crash && (active > 0 || had_requests)))) {
     if (tended.launched > last_failure_) failures_ = 0;
     log_.error("{} ended by itself: {}", called(tended), what);
     return;

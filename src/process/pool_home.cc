@@ -123,7 +123,8 @@ void PoolHome::became_ready(Tended& tended, net::TimePoint now) {
     instance.state = InstanceState::ready;
     instance.reason.clear();
     instance.idle_since = now;
-    state_->last_failure = nullptr;
+    // Where being ready says little, its first request that went well does.
+    if (!settings_.start_failure_status) state_->last_failure = nullptr;
   }
   if (child) {
     child->set_grace(settings_.stop_grace);

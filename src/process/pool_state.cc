@@ -29,9 +29,11 @@ const std::shared_ptr<Instance>* PoolState::choose(const LeaseWish& wish) {
       if (cap != 0 && each->active >= cap) continue;
       if (each->id == wish.not_this) {
         if (each->own && state == InstanceState::ejected && !given_up) continue;  // its successor is on its way
-        avoided = &each;
+        if (!avoided) avoided = &each;
       } else if (each->id == wish.sticky) {
         wished = &each;
+      } else if (!each->replace_reason.empty()) {
+        avoided = &each;  // it has served enough
       } else if (!best || better(*each, **best)) {
         best = &each;
       }
@@ -74,7 +76,10 @@ void PoolState::detach(Lease& lease, net::TimePoint now) {
   ++instance.requests;
   instance.ended_before_at = std::exchange(instance.ended_at, now);
   instance.ended_id = lease.wish_.request_id;
-  if (!lease.failed_) instance.failures = instance.ejections = 0;
+  if (!lease.failed_) {
+    instance.failures = instance.ejections = 0;
+    if (instance.state == InstanceState::ready) last_failure = nullptr;
+  }
   if (instance.request_limit != 0 && instance.requests >= instance.request_limit && instance.replace_reason.empty() &&
       instance.state == InstanceState::ready) {
     instance.replace_reason = "it has answered " + requests_in_words(instance.requests);

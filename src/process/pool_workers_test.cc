@@ -1,4 +1,6 @@
 // What pools of workers need: the one used last, ends that are announced, deaths that a request is to blame for.
+#include <map>
+
 #include "process/pool_test_rig.h"
 
 namespace fivefold::process {
@@ -76,6 +78,58 @@ TEST(PoolOfWorkers, WhereRequestsCrashInstancesAYoungDeathIsMendedAtOnce) {
   EXPECT_EQ(rig.pool->picture().crashes, 5u);
   rig.crash(6);  // without any request: the start is to blame
   EXPECT_TRUE(rig.logged("tried again in"));
+}
+
+TEST(PoolOfWorkers, AnEndThatSaysThatItsStartHasFailedIsNoRequestsFault) {
+  PoolRig rig;
+  auto settings = short_settings();
+  settings.short_life = 10s;
+  settings.first_backoff = settings.longest_backoff = 10s;
+  settings.start_retries = 2;
+  settings.requests_crash = true;
+  settings.start_failure_status = 70;
+  rig.configure(settings);
+  ASSERT_TRUE(rig.ready({1}));
+  auto lease = rig.try_lease();
+  ASSERT_TRUE(lease);
+  lease->keep_words();
+  rig.crash(1, {.code = 70});
+  EXPECT_TRUE(rig.logged("tried again in 10 s"));
+  EXPECT_TRUE(eventually([&] { return rig.pool->last_failure() != nullptr; }));
+}
+
+TEST(PoolOfWorkers, TheFailedStartIsToldUntilARequestHasGoneWell) {
+  PoolRig rig;
+  auto settings = short_settings();
+  settings.first_backoff = settings.longest_backoff = 1ms;
+  settings.start_retries = 100;
+  settings.requests_crash = true;
+  settings.start_failure_status = 70;
+  rig.configure(settings);
+  ASSERT_TRUE(rig.ready({1}));
+  rig.crash(1, {.code = 70});
+  ASSERT_TRUE(rig.ready({2}));
+  EXPECT_TRUE(rig.pool->last_failure()) << "that a worker was forked says nothing";
+  rig.try_lease()->failed();
+  EXPECT_TRUE(rig.pool->last_failure());
+  ASSERT_TRUE(rig.try_lease());
+  EXPECT_FALSE(rig.pool->last_failure());
+}
+
+TEST(PoolOfWorkers, OneThatIsToBeReplacedIsChosenLast) {
+  PoolRig rig;
+  auto settings = short_settings();
+  settings.min_instances = settings.max_instances = 2;
+  settings.concurrency = 1;
+  settings.most_recent = true;
+  settings.max_requests = 3;
+  rig.configure(settings);
+  ASSERT_TRUE(rig.ready({1, 2}));
+  rig.world.hold = true;  // no successor becomes ready
+  std::map<std::uint32_t, int> served;
+  for (int i = 0; i < 6; ++i) ++served[rig.try_lease()->instance()];
+  EXPECT_EQ(served, (std::map<std::uint32_t, int>{{1, 3}, {2, 3}}));
+  EXPECT_TRUE(rig.try_lease()) << "rather one that has served enough than none";
 }
 
 TEST(PoolOfWorkers, ALeaseCanKeepWhatItIsShownAs) {

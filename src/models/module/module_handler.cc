@@ -157,8 +157,8 @@ net::Task<Result<Response>> ModuleHandler::run(Program program, Selection select
     if (!open) {  // its end has been seen here, and is not known to the pool yet
       lease->died("its channel has ended");
       if (left > 0) continue;
-      co_return std::unexpected(
-          counted({Code::program_failed, "The workers ended before they had read the request."}, *program));
+      co_return std::unexpected(tell_of_start(
+          {Code::program_failed, "The workers ended before they had read the request."}, *program, exchange));
     }
     auto variables = program->environment.build({.head = request.head,
                                                  .peer = request.peer,
@@ -186,6 +186,9 @@ net::Task<Result<Response>> ModuleHandler::run(Program program, Selection select
     const bool its_own = failure.error.code == Code::program_failed || failure.error.code == Code::program_timeout ||
                          failure.error.code == Code::internal;
     if (!its_own) co_return std::unexpected(std::move(failure.error));  // the client's
+    if (failure.error.code == Code::program_failed)
+      co_return std::unexpected(tell_of_start(std::move(failure.error), *program, exchange));
+    if (failure.unread) co_return std::unexpected(tell_of_start(std::move(failure.error), *program, exchange));
     co_return std::unexpected(counted(std::move(failure.error), *program));
   }
 }

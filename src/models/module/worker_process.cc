@@ -2,6 +2,8 @@
 
 #include <sys/socket.h>
 
+#include "models/module/start_diagnosis.h"
+
 namespace fivefold::models::module {
 
 WorkerAddress::WorkerAddress(std::vector<UniqueFd> channels, std::span<net::Loop* const> loops, std::size_t head_limit)
@@ -48,6 +50,14 @@ WorkerProcess::WorkerProcess(std::unique_ptr<WorkerChild> child, std::weak_ptr<W
   child_->on_orphan_told_to_leave([address = std::move(address)] {
     if (const auto channels = address.lock()) channels->end_channels();
   });
+}
+
+void WorkerProcess::tell_end(process::Journey& journey) const {
+  const auto& output = child_->output_tail();
+  journey.output(output);
+  journey.failed(
+      "the worker " + process::in_words(*child_->exit_status()) + " at its start",
+      likely_mend({.message = "the worker ended at its start", .output = output, .exit = child_->exit_status()}));
 }
 
 }  // namespace fivefold::models::module

@@ -40,6 +40,7 @@ class WorkerProcess final : public process::InstanceProcess {
   net::Task<Result<void>> probe() override { co_return Result<void>(); }
   // Workers do not outlive their server: the next one has its own in a few milliseconds.
   void disown() override {}
+  void tell_end(process::Journey& journey) const override;
   std::string where_it_hangs() const override { return {}; }
 
  private:
