@@ -281,6 +281,7 @@ struct Module {
   milliseconds timeout_grace = 2s;   // what a script may take to stop after `timeout`, before its worker is killed
   milliseconds drain = 30s;          // the request of a worker that is being replaced
   milliseconds stop_grace = 5s;      // from TERM to KILL
+  milliseconds slow_log = 0s;        // a request that runs for longer is told in the log; 0: none is
   milliseconds max_age = 0s;         // a worker older than this is replaced; 0: never
   std::uint64_t max_memory = 0;      // resident bytes of a worker before it is replaced; 0: never
   RequestBuffering request_buffering = RequestBuffering::memory_then_disk;

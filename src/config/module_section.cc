@@ -17,6 +17,7 @@ constexpr std::uint64_t kMostBodyMemory = 1ull << 30;
 constexpr std::uint64_t kLeastBuffer = 64 * 1024;
 constexpr std::uint64_t kLeastMemory = 1024 * 1024;  // of a worker: below it a number was meant in another unit
 constexpr milliseconds kLeastAge = 1s;
+constexpr milliseconds kLeastSlow = 10ms;
 constexpr milliseconds kLongestGrace = 1h;
 constexpr std::uint32_t kMostThreads = 1000;
 constexpr std::uint32_t kMostAtOnce = 100'000;
@@ -101,6 +102,11 @@ void read_times(TableReader& reader, Module& module) {
   if (module.stop_grace > kLongestGrace)
     faults.error(table.find("stop_grace")->value.at, reader.name("stop_grace") + " is over an hour",
                  "write \"1h\" or less");
+  reader.duration("slow_log", module.slow_log, kNoTime);
+  if (module.slow_log != kNoTime && module.slow_log < kLeastSlow)
+    faults.error(table.find("slow_log")->value.at,
+                 reader.name("slow_log") + " is less than 10ms: every request would be slow",
+                 "write \"2s\", or \"0s\" for none");
   reader.duration("max_age", module.max_age, kNoTime);
   if (module.max_age != kNoTime && module.max_age < kLeastAge)
     faults.error(table.find("max_age")->value.at,
@@ -306,25 +312,44 @@ void check_module(const Node& table, const Program& program, Context& context) {
 }
 
 const std::vector<std::string_view>& module_keys() {
-  static const std::vector<std::string_view> keys = {"language",      "root",
-                                                     "script",        "psgi",
-                                                     "wsgi",          "asgi",
-                                                     "threads",       "concurrency",
-                                                     "loop",          "tunnel_timeout",
-                                                     "try",           "index",
-                                                     "extensions",    "files",
-                                                     "listing",       "symlinks",
-                                                     "no_scripts",    "ini",
-                                                     "ini_admin",     "preload",
-                                                     "worker",        "path",
-                                                     "venv",          "instances",
-                                                     "start_timeout", "start_retries",
-                                                     "timeout_grace", "drain",
-                                                     "stop_grace",    "max_age",
-                                                     "max_memory",    "request_buffering",
-                                                     "body_memory",   "buffer",
-                                                     "output_head",   "pass_authorization",
-                                                     "xsendfile_root"};
+  static const std::vector<std::string_view> keys = {"language",
+                                                     "root",
+                                                     "script",
+                                                     "psgi",
+                                                     "wsgi",
+                                                     "asgi",
+                                                     "threads",
+                                                     "concurrency",
+                                                     "loop",
+                                                     "tunnel_timeout",
+                                                     "try",
+                                                     "index",
+                                                     "extensions",
+                                                     "files",
+                                                     "listing",
+                                                     "symlinks",
+                                                     "no_scripts",
+                                                     "ini",
+                                                     "ini_admin",
+                                                     "preload",
+                                                     "worker",
+                                                     "path",
+                                                     "venv",
+                                                     "instances",
+                                                     "start_timeout",
+                                                     "start_retries",
+                                                     "timeout_grace",
+                                                     "drain",
+                                                     "stop_grace",
+                                                     "max_age",
+                                                     "max_memory",
+                                                     "request_buffering",
+                                                     "body_memory",
+                                                     "buffer",
+                                                     "output_head",
+                                                     "pass_authorization",
+                                                     "xsendfile_root",
+                                                     "slow_log"};
   return keys;
 }
 

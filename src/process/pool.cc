@@ -222,6 +222,7 @@ void Pool::adopt(std::uint32_t id, Launched launched, std::string fingerprint, m
   home_->adopt(id, std::move(launched), std::move(fingerprint), age);
 }
 void Pool::restart(std::string reason, Done done) { home_->restart(std::move(reason), std::move(done)); }
+void Pool::signal(std::uint32_t id, int number) { home_->signal(id, number); }
 void Pool::shutdown(net::TimePoint deadline, std::function<void()> done) { home_->shutdown(deadline, std::move(done)); }
 void Pool::disown_all() { home_->disown_all(); }
 

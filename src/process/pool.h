@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -46,6 +47,9 @@ struct PoolSettings {
   // An instance that has had a request and dies young has not failed to start: the request is to blame, and another one
   // is started at once.
   bool requests_crash = false;
+  // The exit status that says that an instance could not start, though it had seemed to be ready and may have been
+  // given requests: its end counts as a failed start whatever else holds. None by default.
+  std::optional<int> start_failure_status = std::nullopt;
   // Not for operators. The named constants are Pool's own.
   milliseconds short_life{10'000};       // kShortLife
   milliseconds first_backoff{100};       // kFirstBackoff
@@ -185,6 +189,9 @@ class Pool {
   // pool shuts down first; an error's detail is the journey of the start that failed, as text.
   using Done = std::function<void(Result<void>)>;
   void restart(std::string reason, Done done = {});
+
+  // To the process of one instance, if it lives.
+  void signal(std::uint32_t id, int number);
 
   // No more requests; waits for those under way until `deadline`, ends all instances, then `done`.
   void shutdown(net::TimePoint deadline, std::function<void()> done);

@@ -62,6 +62,7 @@ class PoolHome {
                  milliseconds expect_adopted);
   void adopt(std::uint32_t id, Launched launched, std::string fingerprint, milliseconds age);
   void restart(std::string reason, Pool::Done done);
+  void signal(std::uint32_t id, int number);
   void shutdown(net::TimePoint deadline, std::function<void()> done);
   void disown_all();
 

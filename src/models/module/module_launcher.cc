@@ -50,6 +50,7 @@ std::vector<std::string> words_of(const config::Program& program, const std::str
   }
   for (const auto& file : module.preload) add("preload", file);
   add("worker", module.worker);
+  if (module.slow_log > std::chrono::milliseconds::zero()) words.push_back("slow=yes");
   return words;
 }
 

@@ -5,7 +5,9 @@
 #include <algorithm>
 
 #include "config/module_section.h"
+#include "gateway/worker_protocol.h"
 #include "models/module/module_handler.h"
+#include "models/module/slow_requests.h"
 #include "process/folder_watch.h"
 
 namespace fivefold::models::module {
@@ -18,6 +20,7 @@ struct Modules::Running {
   std::shared_ptr<process::PoolStatus> status;
   std::shared_ptr<Zygotes> zygotes;
   std::unique_ptr<process::FolderWatch> watch;
+  std::unique_ptr<SlowRequests> slow;
 };
 
 namespace {
@@ -38,7 +41,8 @@ process::PoolSettings pool_settings(const config::Program& program) {
           .stop_grace = module.stop_grace,
           .start_retries = module.start_retries,
           .eject_failures = 0,  // what a script does is no fault of its worker's
-          .requests_crash = true};
+          .requests_crash = true,
+          .start_failure_status = gateway::worker::kExitStart};
 }
 
 }  // namespace
@@ -60,6 +64,7 @@ Result<ModuleModel> Modules::configure(const config::Program& program, const con
     running->pool = std::make_shared<process::Pool>(program.name, surroundings_.home, log_);
     running->status = std::make_shared<process::PoolStatus>(program.name, program.module.application ? "app" : "module",
                                                             "worker", running->pool);
+    running->slow = std::make_unique<SlowRequests>(surroundings_.home, log_, program.name, running->pool);
     running->zygotes =
         std::make_shared<Zygotes>(surroundings_.home, program_log, program.name,
                                   [this, name = program.name](const std::string& how) { zygote_died(name, how); });
@@ -70,6 +75,7 @@ Result<ModuleModel> Modules::configure(const config::Program& program, const con
   running->identity = identity;
   running->root = program.module.root.empty() ? std::string() : process::resolved(program.module.root);
   launch_by(*running);
+  running->slow->set_limit(program.module.slow_log);
   if (watch_differs) {
     running->watch.reset();
     running->watch = std::make_unique<process::FolderWatch>(

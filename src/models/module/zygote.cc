@@ -146,6 +146,7 @@ net::Task<Result<Zygote::Worker>> Zygote::fork(std::uint32_t id, unsigned channe
   const auto self = shared_from_this();
   if (!alive()) co_return fail(Code::program_failed, "the interpreter has ended");
   Pending pending(*this, id);
+  tail_.clear();  // what comes from here on may be this worker's last words
   tell(Control::fork, id, static_cast<std::int32_t>(channels));
   co_await pending.decided.wait();
   if (!pending.worker) co_return fail(Code::program_failed, pending.refusal);
@@ -168,6 +169,7 @@ void Zygote::heard(std::string_view message, std::vector<UniqueFd> fds) {
     case Control::ready:
       if (std::exchange(ready_, true)) return;
       version_ = printable(text, 100);
+      tail_.clear();
       news_.set();
       return;
     case Control::started:
@@ -254,7 +256,7 @@ net::Task<void> Zygote::read_output(Output& output) {
     if (!got || *got == 0) break;
     const auto bytes = output.stream.buffered();
     if (story_) story_->output(bytes);
-    if (!ready_) tail_.append(bytes.substr(0, kTail));
+    tail_.append(bytes.substr(0, kTail));
     if (tail_.size() > kTail) tail_.erase(0, tail_.size() - kTail);
     output.lines.take(bytes, home_.now());
     output.stream.consume(bytes.size());
@@ -284,6 +286,7 @@ void WorkerChild::set_exit(process::ExitStatus status) {
 void WorkerChild::signal(int number) {
   if (exit_) return;
   if (zygote_->control_) return zygote_->signal(id_, number);
+  if (number != SIGTERM && number != SIGKILL) return;
   if (leave_) leave_();
   // What does not leave is ended with the rest of the zygote's process group.
   if (number == SIGKILL) zygote_->child_.reset();

@@ -56,7 +56,7 @@ class Zygote : public std::enable_shared_from_this<Zygote> {
   const std::string& version() const { return version_; }  // "PHP 8.2.29"
   pid_t pid() const { return child_ ? child_->pid() : 0; }
   const std::optional<process::ExitStatus>& exit_status() const { return exit_; }
-  std::string output_tail() const { return tail_; }
+  const std::string& output_tail() const { return tail_; }  // once it is ready, of its workers
 
   // Once, when it has ended by itself after it was ready.
   void on_end(std::function<void(std::string how)> callback) { ended_ = std::move(callback); }
@@ -110,6 +110,8 @@ class WorkerChild final : public process::Child {
   net::Event& exited() override { return exited_; }
   void signal(int number) override;
   void set_grace(std::chrono::milliseconds) override {}
+
+  const std::string& output_tail() const { return zygote_->output_tail(); }
 
   // How its channels are ended.
   void on_orphan_told_to_leave(std::function<void()> callback) { leave_ = std::move(callback); }
