@@ -4,6 +4,8 @@
 #include <prometheus/text_serializer.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <chrono>
 #include <ctime>
 #include <limits>
 #include <map>
@@ -95,6 +97,11 @@ void add_programs(Families& families, const serve::Site& site) {
                    labels);
     families.gauge("fivefold_program_memory_bytes", "Resident memory of a program's processes.",
                    static_cast<double>(memory), labels);
+    std::chrono::milliseconds oldest{0};
+    for (const auto& process : program.processes) oldest = std::max(oldest, process.request_age);
+    families.gauge("fivefold_program_oldest_request_seconds",
+                   "Age of the request that an instance has had for longest.",
+                   std::chrono::duration<double>(oldest).count(), labels);
     if (program.starts + program.failed_starts > 0) add_instances(families, program, labels);
   }
 }

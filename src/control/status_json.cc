@@ -19,6 +19,7 @@ nlohmann::json program_json(const exchange::ProgramStatus& program, const config
                          {"reason", process.reason},
                          {"requests", process.requests},
                          {"active", process.active},
+                         {"request_age_ms", process.request_age.count()},
                          {"what", process.what},
                          {"age_ms", process.age.count()},
                          {"memory", own},

@@ -15,10 +15,11 @@ struct RunningProcess {
   std::chrono::milliseconds age{0};
   std::string request_id;  // the request it works on; empty when idle, or when it works on several
   // Of an instance of a pool; empty and 0 for a process of one request.
-  std::string state;           // "starting", "ready", "busy", "draining", "stopping", "failed"
-  std::string reason;          // why it is in that state, in words
-  std::uint64_t requests = 0;  // answered since it started
-  std::size_t active = 0;      // being answered
+  std::string state;                         // "starting", "ready", "busy", "draining", "stopping", "failed"
+  std::string reason;                        // why it is in that state, in words
+  std::uint64_t requests = 0;                // answered since it started
+  std::size_t active = 0;                    // being answered
+  std::chrono::milliseconds request_age{0};  // of the oldest that is being answered
 };
 
 struct ProgramStatus {

@@ -1,5 +1,6 @@
 #include "process/pool_status.h"
 
+#include <algorithm>
 #include <ctime>
 
 namespace fivefold::process {
@@ -46,7 +47,8 @@ exchange::ProgramStatus PoolStatus::status() const {
                                      .requests = instance.requests,
                                      .active = instance.active.size()};
     if (!instance.active.empty()) {
-      const auto& oldest = instance.active.front();
+      const auto& oldest = *std::ranges::max_element(instance.active, {}, &Pool::Listed::Request::age);
+      process.request_age = oldest.age;
       process.what += ": " + oldest.what;
       if (oldest.age >= std::chrono::seconds(1))
         process.what += " (" + std::to_string(oldest.age.count() / 1000) + " s)";

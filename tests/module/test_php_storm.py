@@ -124,7 +124,7 @@ def test_workers_and_zygotes_that_are_killed_all_the_time(php):
                 pids = php.pids()
                 if not pids:
                     continue
-                who, pid = ("zygote", php.zygote()) if sum(killed.values()) % 5 == 4 else ("worker", random.choice(pids))
+                who, pid = ("zygote", php.zygote()) if sum(killed.values()) % 3 == 2 else ("worker", random.choice(pids))
                 if "fivefold-php" not in processes.command(pid):
                     continue    # its zygote is gone already
                 os.kill(pid, signal.SIGKILL)
@@ -144,7 +144,7 @@ def test_workers_and_zygotes_that_are_killed_all_the_time(php):
         killer.join()
     assert not storm.faults, storm.faults[:10]
     failed = storm.statuses["/number.php"][502]
-    assert killed["worker"] > 3 and killed["zygote"] > 0 and failed <= killed["worker"] + killed["zygote"], (killed, storm.statuses)
+    assert killed["worker"] > 1 and killed["zygote"] > 0 and failed <= killed["worker"] + killed["zygote"], (killed, storm.statuses)
     processes.wait_for(lambda: len(php.workers()) == 6 and site.get("/hello.php").status == 200, 20, lambda: f"six workers: {php.program()}")
 
 
@@ -153,10 +153,9 @@ def test_a_script_that_always_crashes_is_no_crash_loop(php):
     php.write("index.php", "<?php posix_kill(getmypid(), SIGSEGV); sleep(5);")
     site = php("instances = 2")
     php.wait_workers(2)
-    begun = time.monotonic()
-    assert {site.get("/").status for _ in range(50)} == {502}
+    assert {site.get("/").status for _ in range(10 if SANITIZED else 50)} == {502}
     assert site.get("/hello.php").text == "hello"
-    assert time.monotonic() - begun < 20
+    assert not php.log_lines("tried again in|given up after"), "the requests are to blame, not the program's start"
 
 
 def test_workers_that_crash_without_a_request_are_started_later_and_later(php):

@@ -188,7 +188,6 @@ net::Task<Result<Response>> ModuleHandler::run(Program program, Selection select
     if (!its_own) co_return std::unexpected(std::move(failure.error));  // the client's
     if (failure.error.code == Code::program_failed)
       co_return std::unexpected(tell_of_start(std::move(failure.error), *program, exchange));
-    if (failure.unread) co_return std::unexpected(tell_of_start(std::move(failure.error), *program, exchange));
     co_return std::unexpected(counted(std::move(failure.error), *program));
   }
 }
