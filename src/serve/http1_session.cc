@@ -215,6 +215,9 @@ net::Task<void> Http1Session::respond_to_request(bool& go_on) {
       result = error_response(error, exchange, site, &exchange.head);
       if (route) apply_route_headers(route->headers, result->headers);
       if (result->status >= 500) log_failure(error, result->status);
+      // The client is not told why; whoever runs the site has to know which permission or setting it is.
+      if (error.code == Code::forbidden)
+        loop_.log.info("{} {} {}: {}", exchange.id.text(), result->status, printable(exchange.path), error.message);
     }
     const bool sent = co_await send_response(*result, body, keep_alive, head_only, entry);
     result->body = {};  // ends the work behind it, also what still reads the request, while the request is there

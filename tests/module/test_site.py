@@ -30,6 +30,23 @@ def test_scripts_and_files(php):
     assert site.request("POST", "/style.css", body=b"x").status == 405
 
 
+def test_links_that_lead_out_of_the_site(php):
+    php.folder.write("elsewhere/shared.css", "body {}")
+    php.folder.write("elsewhere/shared.php", "<?php echo 'shared ', $_SERVER['SCRIPT_NAME'];")
+    php.root.joinpath("theme").symlink_to(php.folder / "elsewhere")
+    php.root.joinpath("back").symlink_to(php.root)
+    site = php()
+    assert site.get("/back/hello.php").text == "hello", "beneath the root, though the link is absolute"
+    for name in ("shared.css", "shared.php"):
+        response = site.get(f"/theme/{name}")
+        assert response.status == 403 and "elsewhere" not in response.text
+        site.wait_log(rf"{response['x-request-id']} 403 /theme/{name}: .* leads out of .* by a symbolic link; symlinks = \"owner\"")
+    site.configure(php.config('symlinks = "owner"'))
+    assert site.command("reload").returncode == 0
+    assert site.get("/theme/shared.css").text == "body {}"
+    assert site.get("/theme/shared.php").text == "shared /theme/shared.php"
+
+
 def test_a_slow_client_does_not_hold_a_worker(php):
     site = php("instances = 1")
     with site.connect(receive_buffer=4096) as slow:
