@@ -35,6 +35,18 @@ void read_interpreter(TableReader& reader, Cgi& cgi) {
   if (command.find('/') != std::string::npos) command = absolute_path(command, reader.context().directory);
 }
 
+// The key of model = "module", so that a program changes its model by one word.
+void read_language(TableReader& reader, Cgi& cgi) {
+  Language language = Language::perl;
+  reader.choice("language", language, {{"php", Language::php}, {"perl", Language::perl}, {"python", Language::python}});
+  reader.has_no_default();
+  if (!reader.table().find("language") || language != Language::php) return;
+  if (cgi.interpreter.empty()) cgi.interpreter = {"php-cgi"};
+  if (cgi.root.empty()) return;
+  if (cgi.extensions.empty()) cgi.extensions = {".php"};
+  if (cgi.index.empty()) cgi.index = {"index.php"};
+}
+
 }  // namespace
 
 void read_cgi(TableReader& reader, Cgi& cgi) {
@@ -43,6 +55,7 @@ void read_cgi(TableReader& reader, Cgi& cgi) {
   reader.texts("extensions", cgi.extensions, check_cgi_extension);
   read_interpreter(reader, cgi);
   reader.texts("index", cgi.index, check_index);
+  read_language(reader, cgi);
   reader.duration("first_byte_timeout", cgi.first_byte_timeout);
   reader.duration("idle_timeout", cgi.idle_timeout);
   reader.duration("stop_grace", cgi.stop_grace, kNoTime);
@@ -77,6 +90,7 @@ void check_cgi(const Node& table, const Program& program, Context& context) {
 }
 
 const std::vector<std::string_view>& cgi_keys() {
+  // Without "language": whoever writes it under a third model means "module".
   static const std::vector<std::string_view> keys = {
       "root",         "script",     "extensions",    "interpreter",        "index",         "first_byte_timeout",
       "idle_timeout", "stop_grace", "linger",        "concurrency",        "body_memory",   "output_head",

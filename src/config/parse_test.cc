@@ -272,6 +272,24 @@ TEST(Parse, ProgramsKeepTheOrderOfTheFile) {
   EXPECT_EQ(loaded.config->programs[2].name, "m");
 }
 
+TEST(Parse, TheLanguageOfACgiProgramStandsForItsInterpreter) {
+  const auto loaded = parse(
+      "[[route]]\nrun = \"site\"\n"
+      "[program.site]\nmodel = \"cgi\"\nlanguage = \"php\"\nroot = \"www\"\n"
+      "[program.one]\nmodel = \"cgi\"\nlanguage = \"php\"\nscript = \"one.php\"\ninterpreter = \"php\"\n"
+      "[program.perl]\nmodel = \"cgi\"\nlanguage = \"perl\"\nroot = \"cgi-bin\"\n",
+      "f", "/");
+  ASSERT_TRUE(loaded.config) << told(loaded);
+  const auto& programs = loaded.config->programs;
+  EXPECT_THAT(programs[0].cgi.interpreter, ElementsAre("php-cgi"));
+  EXPECT_THAT(programs[0].cgi.extensions, ElementsAre(".php"));
+  EXPECT_THAT(programs[0].cgi.index, ElementsAre("index.php"));
+  EXPECT_THAT(programs[1].cgi.interpreter, ElementsAre("php"));
+  EXPECT_TRUE(programs[1].cgi.extensions.empty());
+  EXPECT_TRUE(programs[2].cgi.interpreter.empty());
+  EXPECT_TRUE(programs[2].cgi.extensions.empty());
+}
+
 TEST(Parse, LettersBeyondAsciiAreFineInCommentsAndStrings) {
   const auto loaded = parse(
       "# caf\xc3\xa9 \xd1\x9b\n[[route]]\npath = \"/caf\xc3\xa9/*\"\nfiles = \"Stra\xc3\x9f"
