@@ -1,6 +1,7 @@
 """WebSockets of an ASGI application: what it is told, and what its client sees."""
 import ast
 import subprocess
+import textwrap
 import time
 
 import pytest
@@ -267,3 +268,43 @@ def test_pings_and_their_timeout(python):
     assert one.heard(5) == ("close", 1011, "no answer to a ping")
     one.ended()
     assert "1006" in worker.call(variables("/tell")).text_body
+
+
+# ---- frameworks ----
+
+FASTAPI = """
+    import fastapi
+    app = fastapi.FastAPI()
+    told = []
+    @app.websocket("/room/{name}")
+    async def room(websocket: fastapi.WebSocket, name: str, token: str = ""):
+        if token != "good":
+            raise fastapi.WebSocketException(code=1008)
+        await websocket.accept()
+        await websocket.send_json({"room": name})
+        try:
+            while True:
+                await websocket.send_text((await websocket.receive_text()).upper())
+        except fastapi.WebSocketDisconnect as error:
+            told.append(error.code)
+    @app.get("/told")
+    async def tell():
+        return told
+"""
+
+
+def test_fastapi(python, tmp_path):
+    if subprocess.run(["/usr/bin/python3", "-c", "import fastapi"], capture_output=True).returncode:
+        pytest.skip("/usr/bin/python3 has no fastapi")
+    (tmp_path / "main.py").write_text(textwrap.dedent(FASTAPI))
+    worker = python("asgi=main:app", f"root={tmp_path}").fork()
+    assert WebSocket(worker, "room/one").ended().status == 403
+    assert WebSocket(worker, "no/such/room").ended().status == 403
+    one = WebSocket(worker, "room/one", "token=good").opened()
+    assert one.heard().replace(" ", "") == '{"room":"one"}'
+    one.say("hello")
+    assert one.heard() == "HELLO"
+    one.send(frame(CLOSE, close_payload(4001)))
+    assert one.heard() == ("close", 4001, "")
+    assert one.ended().logs == []
+    assert worker.call(variables("/told")).text_body == "[4001]"
