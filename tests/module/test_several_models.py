@@ -186,3 +186,40 @@ def test_a_wsgi_application(folder, serve, how):
     command = f'root = "site"\ncommand = ["{GUNICORN}", "--bind", "unix:{{socket}}", "--forwarded-allow-ips", "*", "site_wsgi"]\nenv = {{ PYTHONDONTWRITEBYTECODE = "1" }}'
     run_each(folder, serve, {"cgi": 'model = "cgi"\nscript = "site/site.cgi"', "module": f'model = "module"\n{application}',
                              "app": 'model = "app"\n' + (application if how == "wsgi" else command)})
+
+
+# ---- PSGI
+
+PSGI = r"""
+use strict;
+use warnings;
+my @program = ('X-Program' => 'site');
+my @text = ('Content-Type' => 'text/plain', @program);
+my %pages = (
+    '/status' => [418, [@text], ['a teapot']], '/away' => [302, ['Location' => 'http://elsewhere.example/x', @text], []],
+    '/cookies' => [200, [@text, 'Set-Cookie' => 'one=1; path=/', 'Set-Cookie' => 'two=2; path=/'], ['cookies']],
+    '/large' => sub { my $writer = $_[0]->([200, [@text]]); $writer->write('x' x 99 . "\n") for 1 .. 3000; $writer->close },
+    '/nothing' => [404, [@text], ['nothing here']], '/empty' => [204, [@program], []], '/unchanged' => [304, ['ETag' => '"e"', @program], []],
+);
+sub {
+    my $env = shift;
+    return $pages{$env->{PATH_INFO}} if $pages{$env->{PATH_INFO}};
+    my $body = '';
+    while ($env->{CONTENT_LENGTH} && $env->{'psgi.input'}->read(my $piece, 65536)) { $body .= $piece; last if length $body >= $env->{CONTENT_LENGTH} }
+    my @kept = map { "$_: $env->{$_}\n" } grep { length($env->{$_} // '') }
+        qw(REQUEST_METHOD QUERY_STRING SCRIPT_NAME PATH_INFO HTTP_X_FIELD HTTP_COOKIE SERVER_PROTOCOL HTTP_HOST psgi.url_scheme CONTENT_LENGTH CONTENT_TYPE);
+    return [200, ['Content-Type' => 'text/plain; charset=utf-8', 'Cache-Control' => 'no-store', @program], [@kept, length $body, ' ', unpack '%32C*', $body]];
+};
+"""
+
+
+@needs("/usr/share/perl5/Plack/Handler/CGI.pm")
+@pytest.mark.skipif(not worker("perl"), reason="fivefold-perl is not built")
+def test_a_psgi_application(folder, serve):
+    folder.write("site/app.psgi", PSGI)
+    folder.perl("site/site.cgi", "use Plack::Handler::CGI;\nPlack::Handler::CGI->new->run(do './app.psgi');\n")
+    application = 'root = "site"\npsgi = "app.psgi"'
+    tables = {"cgi": 'model = "cgi"\nscript = "site/site.cgi"', "module": f'model = "module"\n{application}', "app": f'model = "app"\n{application}'}
+    if os.path.exists("/usr/bin/starman"):
+        tables["starman"] = 'model = "app"\nroot = "site"\ncommand = ["/usr/bin/starman", "--listen", "{socket}", "--workers", "2", "app.psgi"]'
+    run_each(folder, serve, tables)
