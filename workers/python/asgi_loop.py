@@ -1,5 +1,6 @@
 """The life of an ASGI worker around its requests: the loop, and the lifespan protocol. Part of fivefold-python."""
 import asyncio
+import signal
 import sys
 import traceback
 
@@ -76,7 +77,8 @@ class Lifespan:
 
 
 def run(application, attach):
-    """Runs until attach(loop, state)'s channels have ended. False: the application refused to start."""
+    """Runs until attach(loop, state)'s channels have ended, or what it returns is called (SIGTERM). False: the application refused
+    to start."""
     loop = uvloop.new_event_loop() if uvloop else asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
 
@@ -88,7 +90,8 @@ def run(application, attach):
     if lifespan.failed is not None:
         print("The application refused to start:", lifespan.failed, file=sys.stderr)
         return False
-    attach(loop, lifespan.state)
+    leave = attach(loop, lifespan.state)
+    loop.add_signal_handler(signal.SIGTERM, leave)  # what was under way has had its time (drain)
     loop.run_forever()
     if lifespans != "off":
         loop.run_until_complete(lifespan.stop())
