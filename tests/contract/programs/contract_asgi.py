@@ -41,6 +41,7 @@ async def application(scope, receive, send):
     query = dict(parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True))
     kind = path[0]
     told = environment(scope)
+    chunked = "CONTENT_LENGTH" not in told     # its body comes as the client sends it, and its length is what has come
     announced = [("Content-Length", query["length"])] if query.get("length") else []
 
     async def head(*fields, status=200):
@@ -69,7 +70,7 @@ async def application(scope, receive, send):
         await say(b"", more=False)     # its length differs with the method in it
     elif kind == "body":
         data = b"".join([block async for block in blocks()])
-        await head(("Content-Type", "application/octet-stream"), ("Content-Length", str(len(data))), ("X-Content-Length", told.get("CONTENT_LENGTH", "")))
+        await head(("Content-Type", "application/octet-stream"), ("Content-Length", str(len(data))), ("X-Content-Length", str(len(data)) if chunked else told["CONTENT_LENGTH"]))
         await say(data, more=False)
     elif kind == "download":
         size = int(query["bytes"])
@@ -85,7 +86,7 @@ async def application(scope, receive, send):
             if "slow" in query:
                 await asyncio.sleep(float(query["slow"]))
         await head(("Content-Type", "application/json"))
-        await say(json.dumps({"sha256": digest.hexdigest(), "length": size, "content_length": told.get("CONTENT_LENGTH")}).encode(), more=False)
+        await say(json.dumps({"sha256": digest.hexdigest(), "length": size, "content_length": str(size) if chunked else told["CONTENT_LENGTH"]}).encode(), more=False)
     elif kind == "duplex":
         await head(("Content-Type", "application/octet-stream"))
         async for block in blocks():
@@ -151,7 +152,10 @@ async def application(scope, receive, send):
         await say(b"hello", more=False)
     elif kind == "length":
         await text(("Content-Length", query["says"]))
-        await say(b"x" * int(query["sends"]), more=False)
+        says, sends = int(query["says"]), int(query["sends"])
+        await say(b"x" * min(says, sends), more=sends > says)
+        if sends > says:
+            await say(b"x" * (sends - says), more=False)
     elif kind == "sleep":
         note_pid(query)
         await asyncio.sleep(float(query["seconds"]))
