@@ -34,12 +34,16 @@ PyObject* check(PyObject* self, PyObject*) {
 PyObject* attach(PyObject* self, PyObject* arguments) {
   PyObject *loop = nullptr, *state = nullptr;
   if (PyArg_ParseTuple(arguments, "OO", &loop, &state) == 0) return nullptr;
-  return none_if(in<Asgi>(self).attach(loop, state));
+  Asgi& worker = in<Asgi>(self);
+  return worker.attach(loop, state) ? Py_NewRef(worker.leaver()) : nullptr;
 }
+
+PyObject* leave(PyObject* self, PyObject*) { return none_if(in<Asgi>(self).leave()); }
 
 PyMethodDef readable_def = {"readable", readable, METH_NOARGS, nullptr};
 PyMethodDef flush_def = {"flush", flush, METH_NOARGS, nullptr};
 PyMethodDef check_def = {"check_time_limits", check, METH_NOARGS, nullptr};
+PyMethodDef leave_def = {"leave", leave, METH_NOARGS, nullptr};
 PyMethodDef attach_def = {"attach", attach, METH_VARARGS, nullptr};
 
 Ref callable(PyMethodDef& definition, void* object) {
@@ -73,6 +77,7 @@ bool Asgi::run(worker::Channels& channels) {
     channels_.push_back(std::move(channel));
   }
   checker_ = callable(check_def, this);
+  leaver_ = callable(leave_def, this);
   const Ref attached = callable(attach_def, this);
   const Ref done = Ref::take(PyObject_CallMethod(loop_module_.get(), "run", "OO", application_.get(), attached.get()));
   if (!done) {
@@ -134,9 +139,18 @@ void Asgi::look_whether_done() {
   if (open_ > 0) return;
   for (const auto& channel : channels_)
     if (!channel->idle()) return;
-  const Ref stopped = Ref::take(PyObject_CallMethod(loop_.get(), "stop", nullptr));
-  if (!stopped) PyErr_WriteUnraisable(loop_.get());
+  if (!stop()) PyErr_WriteUnraisable(loop_.get());
 }
+
+bool Asgi::leave() {
+  for (const auto& channel : channels_) {
+    channel->tell_leaving();
+    if (!channel->flush()) return false;
+  }
+  return stop();
+}
+
+bool Asgi::stop() { return static_cast<bool>(Ref::take(PyObject_CallMethod(loop_.get(), "stop", nullptr))); }
 
 void Asgi::watch_deadline(std::int64_t deadline) {
   if (check_at_ != 0 && check_at_ <= deadline) return;

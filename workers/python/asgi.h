@@ -50,10 +50,16 @@ class Asgi {
 
   // For the loop's module: it has a loop, and the application has started with `state`.
   bool attach(PyObject* loop, PyObject* state);
+  // The worker shall end now: WebSockets say goodbye, and the loop stops. False with an exception set.
+  bool leave();
+  // leave() as the loop calls it. Borrowed.
+  PyObject* leaver() const { return leaver_.get(); }
   // Cancels the requests whose time is up.
   void check_time_limits();
 
  private:
+  bool stop();
+
   Ref application_, loop_module_, loop_;
   AsgiScope scope_;
   WebSocketLimits websocket_limits_;
@@ -62,7 +68,7 @@ class Asgi {
   std::size_t open_ = 0;  // channels
   std::size_t fresh_ = 0;
   std::int64_t check_at_ = 0;  // milliseconds of the monotonic clock; 0: no check has been ordered
-  Ref task_type_, call_soon_, checker_;
+  Ref task_type_, call_soon_, checker_, leaver_;
 };
 
 }  // namespace fivefold::python

@@ -179,13 +179,19 @@ void AsgiChannel::end(const char* nonsense) {
   if (nonsense != nullptr) std::fprintf(stderr, "The server sent %s; this worker leaves.\n", nonsense);
   ended_ = true;
   worker_.channel_ended(*this);
-  std::vector<PyObject*> all;
-  for (const auto& [stream, exchange] : exchanges_) all.push_back(Py_NewRef(exchange));
-  for (PyObject* exchange : all) {
-    AsgiExchange::of(exchange).on_disconnect();
-    Py_DECREF(exchange);
-  }
+  for (const Ref& exchange : all()) AsgiExchange::of(exchange.get()).on_disconnect();
   worker_.look_whether_done();
+}
+
+void AsgiChannel::tell_leaving() {
+  for (const Ref& exchange : all()) AsgiExchange::of(exchange.get()).on_leaving();
+}
+
+// What happens to one of them may end others.
+std::vector<Ref> AsgiChannel::all() const {
+  std::vector<Ref> shared;
+  for (const auto& [stream, exchange] : exchanges_) shared.push_back(Ref::share(exchange));
+  return shared;
 }
 
 }  // namespace fivefold::python

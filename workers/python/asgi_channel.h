@@ -38,6 +38,8 @@ class AsgiChannel {
   void forget(std::uint32_t stream);
   // Its response is whole: unless its application is over by the time of the next flush, the end leaves before that.
   void completed(std::uint32_t stream);
+  // The worker leaves: those who can tell their clients do so.
+  void tell_leaving();
   bool idle() const { return exchanges_.empty(); }
   // Tells those whose time has come; `next` becomes the earliest deadline of the others.
   void check_time_limits(std::int64_t now, std::int64_t& next);
@@ -48,6 +50,7 @@ class AsgiChannel {
   bool take_frame(const protocol::FrameHeader& header, std::string_view payload);
   bool begin(const protocol::FrameHeader& header, std::string_view payload);
   void end(const char* nonsense = nullptr);
+  std::vector<Ref> all() const;
 
   Asgi& worker_;
   int descriptor_;

@@ -51,6 +51,8 @@ class AsgiExchange {
   virtual void on_window(std::uint32_t more);
   // The client has left, or its channel is gone.
   virtual void on_disconnect();
+  // The worker ends now.
+  virtual void on_leaving() {}
   // The time of deadline() has come, which is over then: that of a request's limit, when the task is cancelled.
   virtual void on_deadline();
   std::int64_t deadline() const { return deadline_; }  // milliseconds of the monotonic clock; 0: none

@@ -7,7 +7,7 @@ namespace fivefold::python {
 namespace {
 
 // Codes of RFC 6455 section 7.4.1.
-constexpr std::uint16_t kNormal = 1000, kNoCode = 1005, kLost = 1006, kServerFailed = 1011;
+constexpr std::uint16_t kNormal = 1000, kNoCode = 1005, kLost = 1006, kServerFailed = 1011, kRestart = 1012;
 
 struct Names {
   Ref type, text, bytes, code, reason, subprotocol, headers;
@@ -292,6 +292,12 @@ void AsgiWebSocket::lost() {
 void AsgiWebSocket::on_disconnect() {
   AsgiExchange::on_disconnect();
   if (talk_ != nullptr) lost();
+}
+
+// Nobody is there any more to hear the client's goodbye.
+void AsgiWebSocket::on_leaving() {
+  if (open()) goodbye(kRestart, {});
+  if (talk_ != nullptr) end_connection();
 }
 
 void AsgiWebSocket::end_connection() {

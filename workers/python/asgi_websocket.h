@@ -30,6 +30,7 @@ class AsgiWebSocket final : public AsgiExchange, private WebSocketStream::Listen
   void on_body(std::string_view bytes, bool last) override;
   void on_window(std::uint32_t more) override;
   void on_disconnect() override;
+  void on_leaving() override;
   void on_deadline() override;
   Ref next_event() override;
   void finished(std::optional<Failure> failure) override;

@@ -1,5 +1,6 @@
 """WebSockets of an ASGI application: what it is told, and what its client sees."""
 import ast
+import signal
 import subprocess
 import textwrap
 import time
@@ -163,6 +164,17 @@ def test_an_application_that_goes_on_is_cancelled(ask):
     assert not one.answer.idle
     assert one.ended(5).flags == 0
     assert told(ask) == [(1000, "ClientLeft")]
+
+
+def test_a_worker_that_is_replaced_says_so(python):
+    worker = python("asgi=websocket_cases:application", f"root={PROGRAMS}").fork()
+    one = WebSocket(worker, "echo").opened()
+    one.say("x")
+    assert one.heard() == "x"
+    worker.signal(signal.SIGTERM)
+    assert one.heard() == ("close", 1012, "")
+    one.until(lambda: one.answer.ended)
+    assert worker.wait() == 0
 
 
 # ---- pressure ----
