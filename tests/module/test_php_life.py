@@ -35,6 +35,8 @@ def test_workers_are_used_up_and_no_request_fails(php):
 
 def test_who_waits_too_long_is_told_so(php):
     site = php('instances = 1\nqueue_timeout = "200ms"')
+    php.wait_workers(1)
+    assert site.get("/hello.php", timeout=30).status in (200, 503)
     begun = time.monotonic()
     statuses = collections.Counter(response.status for response in at_once(site, ["/sleep.php?seconds=0.3"] * 10))
     assert set(statuses) == {200, 503} and statuses[200] >= 1, statuses
@@ -125,6 +127,27 @@ def test_worker_mode_keeps_its_state_and_starts_again(php):
     assert site.get("/?fatal=1").status == 500
     assert site.get("/").text == "1"
     assert php.program()["crashes"] == 0, "the worker has started its script again by itself"
+
+
+def test_worker_mode_takes_up_changed_code(php):
+    """By `watch`, by a restart of the program, and with the next start of its script."""
+    php.write("lib/answer.php", "<?php return 'first';")
+    php.write("app.php", LOOP % ("$answer = require __DIR__ . '/lib/answer.php';", "global $answer; if (isset($_GET['reset'])) opcache_reset(); echo $answer;"))
+    site = php('instances = 2\nworker = "app.php"\nwatch = "site"\nini = { "opcache.revalidate_freq" = 0 }')
+    assert site.get("/").text == "first"
+    time.sleep(1.5)     # the first look of the watch
+    php.write("lib/answer.php", "<?php return 'second, by watch';")
+    processes.wait_for(lambda: {site.get("/").text for _ in range(6)} == {"second, by watch"}, 15, lambda: f"the changed code: {php.program()}")
+    site.configure(php.config('instances = 2\nworker = "app.php"\nini = { "opcache.revalidate_freq" = 0, precision = 9 }'))
+    assert site.command("reload").returncode == 0
+    php.write("lib/answer.php", "<?php return 'third, by restart';")
+    assert site.command("restart", "site").returncode == 0
+    processes.wait_for(lambda: {site.get("/").text for _ in range(6)} == {"third, by restart"}, 15, lambda: f"the changed code: {php.program()}")
+    php.write("lib/answer.php", "<?php return 'fourth, by a reset of opcache';")
+    time.sleep(2.1)     # opcache leaves files alone that are younger than two seconds
+    assert site.get("/?reset=1").status == 200
+    processes.wait_for(lambda: {site.get("/").text for _ in range(6)} == {"fourth, by a reset of opcache"}, 15, lambda: f"the changed code: {php.program()}")
+    assert php.program()["crashes"] == 0
 
 
 @pytest.mark.timeout(120)

@@ -123,7 +123,7 @@ def application(environ, start_response):
 
 @pytest.mark.parametrize("language, settings, file, text, seen", [
     ("perl", 'root = "cgi"', "cgi/slow.pl", PERL, [r"/slow.pl:2 in \S*inner", r"/slow.pl:3 in \S*outer"]),
-    ("python", 'root = "cgi"\nwsgi = "slow:application"', "cgi/slow.py", PYTHON, [r"slow.py\", line 3 in inner", r"slow.py\", line 5 in application"])])
+    ("python", 'root = "cgi"\nwsgi = "slow:application"', "cgi/slow.py", PYTHON, [r"slow.py\", line 3 in inner", r"slow.py\", line 5 in application"])], ids=["perl", "python"])
 def test_other_languages(folder, serve, language, settings, file, text, seen):
     if not worker(language):
         pytest.skip(f"fivefold-{language} is not built")
