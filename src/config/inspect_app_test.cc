@@ -129,8 +129,8 @@ TEST_F(InspectApp, Addresses) {
 }
 
 TEST_F(InspectApp, FaultyOnesAreLookedAtForWhatIsSound) {
-  for (const auto* lines : {"command = 5", "command = []", "servlet = 5", "address = \"9000\"", "wsgi = \"x:y\"",
-                            "command = [\"\"]", "command = [\"x\"]\nservlet = \"x\"\naddress = \"x:1\""}) {
+  for (const auto* lines : {"command = 5", "command = []", "servlet = 5", "address = \"9000\"", "command = [\"\"]",
+                            "command = [\"x\"]\nservlet = \"x\"\naddress = \"x:1\""}) {
     const auto loaded =
         parse(std::string("[[route]]\nrun = \"p\"\n[program.p]\nmodel = \"app\"\nroot = \"gone\"\n") + lines + "\n",
               "f.toml", folder_.path());
