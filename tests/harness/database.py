@@ -6,7 +6,7 @@ import subprocess
 from . import processes
 from .application import give_to_server
 
-# The files that a new database has; made once in a test process, copied for each test.
+# A small one that need not survive a crash of the machine: it starts sooner.
 SMALL = ("--innodb-buffer-pool-size=32M", "--innodb-log-file-size=8M", "--innodb-flush-log-at-trx-commit=0", "--innodb-flush-method=nosync",
          "--key-buffer-size=1M", "--performance-schema=OFF", "--aria-log-dir-path={data}", "--skip-log-bin")
 

@@ -16,13 +16,13 @@ def worker(language="php"):
     return path if os.access(path, os.X_OK) else None
 
 
-def php_site(folder, serve, settings, server="", routes=ROUTE):
+def php_site(folder, serve, settings, routes=ROUTE):
     """The site, and a browser at it. `settings` are the lines of its program; what it writes belongs to the server's user."""
     if not worker():
         pytest.skip("fivefold-php is not built")
     for name in ("data", "conf"):
         if (folder / name).exists():
             give_to_server(folder / name)
-    site = serve(f'{routes}\n[program.site]\nmodel = "module"\nlanguage = "php"\n{settings}\n', server)
+    site = serve(f'{routes}\n[program.site]\nmodel = "module"\nlanguage = "php"\n{settings}\n')
     site.settled = {}       # what its workers hold is there once they are ready
     return site, Browser(site)

@@ -90,8 +90,7 @@ def test_paths_below_a_script(wiki):
     write(browser, "Caf%C3%A9/A%26B", "with a slash, an accent and an ampersand")
     page = reader.get("/index.php/Caf%C3%A9/A%26B")
     assert page.status == 200 and "with a slash" in page.text and ">Café/A&amp;B<" in page.text
-    moved = reader.get("/index.php?title=Main_Page", follow=False)
-    assert moved.status in (200, 301)
+    assert "MediaWiki has been installed" in reader.get("/index.php?title=Main_Page").text
 
 
 def test_log_in_edit_and_history(wiki):
