@@ -1,4 +1,4 @@
-"""The ASGI application of test_asgi.py and test_asgi_websockets.py: what it does is named by the path. What it notes goes to the file NOTES."""
+"""The ASGI application of test_asgi_requests.py and test_asgi_websockets.py: what it does is named by the path. What it notes goes to the file NOTES."""
 import asyncio
 import json
 import os
