@@ -61,7 +61,7 @@ ssize_t Seat::receive(char* to, std::size_t most, Wait wait) {
   std::unique_lock lock(seats_.mutex_);
   for (;;) {
     if (const std::size_t size = std::min(most, job_->inbox.size() - job_->read); size > 0) {
-      std::memcpy(to, job_->inbox.data() + job_->read, size);
+      job_->inbox.copy(to, size, job_->read);
       job_->read += size;
       if (job_->read == job_->inbox.size()) {
         job_->inbox.clear();

@@ -190,6 +190,7 @@ void AsgiChannel::tell_leaving() {
 // What happens to one of them may end others.
 std::vector<Ref> AsgiChannel::all() const {
   std::vector<Ref> shared;
+  shared.reserve(exchanges_.size());
   for (const auto& [stream, exchange] : exchanges_) shared.push_back(Ref::share(exchange));
   return shared;
 }

@@ -176,7 +176,8 @@ bool AsgiWebSocket::close(PyObject* event) {
   Py_ssize_t size = 0;
   const char* utf8 = "";
   if (reason != nullptr && !PyUnicode_Check(reason)) return refuse(PyExc_TypeError, "the reason must be a str");
-  if (reason != nullptr && (utf8 = PyUnicode_AsUTF8AndSize(reason, &size)) == nullptr) return false;
+  if (reason != nullptr) utf8 = PyUnicode_AsUTF8AndSize(reason, &size);
+  if (utf8 == nullptr) return false;
   if (static_cast<std::size_t>(size) > WebSocketStream::kMostReason)
     return refuse(PyExc_ValueError, "the reason of websocket.close has at most 123 bytes");
   goodbye(static_cast<std::uint16_t>(number), {utf8, static_cast<std::size_t>(size)});
@@ -199,9 +200,8 @@ void AsgiWebSocket::goodbye(std::uint16_t code, std::string_view reason) {
 bool AsgiWebSocket::has_room() const { return close_told_ || (queued_ < kMostQueued && unsent_.size() < kMostQueued); }
 
 bool AsgiWebSocket::on_message(bool text, std::string_view bytes) {
-  const auto size = static_cast<Py_ssize_t>(bytes.size());
-  Ref message = Ref::take(text ? PyUnicode_DecodeUTF8(bytes.data(), size, nullptr)
-                               : PyBytes_FromStringAndSize(bytes.data(), size));
+  Ref message = Ref::take(text ? PyUnicode_DecodeUTF8(bytes.data(), static_cast<Py_ssize_t>(bytes.size()), nullptr)
+                               : PyBytes_FromStringAndSize(bytes.data(), static_cast<Py_ssize_t>(bytes.size())));
   if (!message) {
     PyErr_Clear();
     return false;

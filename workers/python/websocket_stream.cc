@@ -1,7 +1,6 @@
 #include "websocket_stream.h"
 
 #include <algorithm>
-#include <cstring>
 #include <new>
 #include <utility>
 
@@ -25,7 +24,7 @@ struct WebSocketStream::Callbacks {
       wslay_event_set_error(context, WSLAY_ERR_WOULDBLOCK);
       return -1;
     }
-    std::memcpy(to, self.input_.data() + self.read_, size);
+    self.input_.copy(reinterpret_cast<char*>(to), size, self.read_);
     self.read_ += size;
     return static_cast<ssize_t>(size);
   }
