@@ -110,7 +110,8 @@ bool Seat::send(std::span<const iovec> frames) {
 
 // ---- all of them ----
 
-Seats::Seats(Channels& channels, unsigned count, Host& host) : channels_(channels), host_(host) {
+Seats::Seats(Channels& channels, unsigned count, Host& host, int wakeup)
+    : channels_(channels), host_(host), wakeup_(wakeup) {
   for (const int descriptor : channels.descriptors()) all_.push_back(std::make_unique<Channel>(descriptor));
   for (unsigned number = 0; number < count; ++number) seats_.push_back(std::make_unique<Seat>(*this, number));
   open_ = all_.size();
@@ -156,9 +157,10 @@ void Seats::run() {
   while (open_ > 0 && !channels_.forked()) {
     sockets.clear();
     for (const auto& channel : all_) sockets.push_back({channel->ended ? -1 : channel->descriptor, POLLIN, 0});
+    sockets.push_back({wakeup_, POLLIN, 0});
     const int ready = poll(sockets.data(), sockets.size(), milliseconds_to_wait());
-    if (ready < 0 && errno == EINTR) host_.on_signal();
-    for (std::size_t i = 0; ready > 0 && i < sockets.size(); ++i)
+    if ((ready < 0 && errno == EINTR) || (ready > 0 && sockets.back().revents != 0)) host_.on_signal();
+    for (std::size_t i = 0; ready > 0 && i < all_.size(); ++i)
       if (sockets[i].revents != 0) read(i);
     check_time_limits();
   }

@@ -68,15 +68,16 @@ class Seats {
    public:
     // The request at this seat takes longer than it may; called again each kRepeat. It may be over by now.
     virtual void on_time_limit(Seat& seat) = 0;
-    // A signal was handled.
+    // There is something to read from `wakeup`, or a signal has cut a wait short.
     virtual void on_signal() = 0;
 
    protected:
     ~Host() = default;
   };
 
-  // One object in a process, as of Channels. `channels` and `host` outlive it.
-  Seats(Channels& channels, unsigned count, Host& host);
+  // One object in a process, as of Channels. `channels` and `host` outlive it. `wakeup` is a
+  // descriptor that the handlers of signals write to, of any thread: a signal may come between two waits.
+  Seats(Channels& channels, unsigned count, Host& host, int wakeup);
   ~Seats();
   Seats(const Seats&) = delete;
   Seats& operator=(const Seats&) = delete;
@@ -111,6 +112,7 @@ class Seats {
 
   Channels& channels_;
   Host& host_;
+  const int wakeup_;
   std::vector<std::unique_ptr<Channel>> all_;
   std::vector<std::unique_ptr<Seat>> seats_;
   std::size_t open_ = 0;  // channels

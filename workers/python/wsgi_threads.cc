@@ -1,8 +1,10 @@
 #include "wsgi_threads.h"
 
+#include <fcntl.h>
 #include <pythread.h>
 #include <unistd.h>
 
+#include <array>
 #include <string>
 
 #include "time_limit.h"
@@ -22,10 +24,30 @@ class Locked {
   PyGILState_STATE state_;
 };
 
+bool tell_python(int wakeup) {
+  const Ref module = Ref::take(PyImport_ImportModule("signal"));
+  return module && Ref::take(PyObject_CallMethod(module.get(), "set_wakeup_fd", "i", wakeup));
+}
+
 }  // namespace
 
 WsgiThreads::WsgiThreads(PyObject* application, worker::Channels& channels, unsigned count)
-    : application_(Ref::share(application)), channels_(channels), seats_(channels, count, *this) {}
+    : application_(Ref::share(application)), channels_(channels), seats_(channels, count, *this, wakeup_.read) {}
+
+WsgiThreads::Wakeup::Wakeup() {
+  int ends[2] = {-1, -1};
+  if (pipe2(ends, O_CLOEXEC | O_NONBLOCK) != 0) return;  // signals wait for the next one then
+  read = ends[0];
+  write = ends[1];
+  if (!tell_python(write)) PyErr_WriteUnraisable(nullptr);
+}
+
+WsgiThreads::~WsgiThreads() {
+  if (wakeup_.write < 0) return;
+  if (!tell_python(-1)) PyErr_WriteUnraisable(nullptr);
+  close(wakeup_.read);
+  close(wakeup_.write);
+}
 
 // A thread as the application's own are: with a name, known to `threading`.
 bool WsgiThreads::start(Place& place) {
@@ -92,6 +114,9 @@ void WsgiThreads::on_time_limit(worker::Seat& seat) {
 
 // Handlers of the application run in its main thread, which is this one.
 void WsgiThreads::on_signal() {
+  std::array<char, 64> written;
+  while (read(wakeup_.read, written.data(), written.size()) > 0) {
+  }
   const Locked locked;
   if (PyErr_CheckSignals() != 0) PyErr_WriteUnraisable(nullptr);
 }

@@ -19,8 +19,17 @@ class WsgiThreads final : private worker::Seats::Host {
   // Runs until the channels have ended and the requests are over. False with an exception set when a thread cannot be
   // started.
   bool run();
+  ~WsgiThreads();
+  WsgiThreads(const WsgiThreads&) = delete;
+  WsgiThreads& operator=(const WsgiThreads&) = delete;
 
  private:
+  // Python's handlers of signals write to it, whichever thread they run in; the main thread reads.
+  struct Wakeup {
+    Wakeup();
+    int read = -1, write = -1;
+  };
+
   // One thread and its request. What is not const is used with the GIL.
   struct Place {
     Place(WsgiThreads& threads, worker::Seat& own) : all(threads), seat(own) {}
@@ -40,6 +49,7 @@ class WsgiThreads final : private worker::Seats::Host {
 
   Ref application_;
   worker::Channels& channels_;
+  Wakeup wakeup_;
   worker::Seats seats_;
   std::vector<std::unique_ptr<Place>> places_;
 };

@@ -115,11 +115,15 @@ def test_a_child_that_comes_back_answers_nothing(ask, several):
     told(ask)
 
 
-def test_handlers_of_signals_run_in_the_main_thread(ask):
-    os.kill(ask.worker.pid, signal.SIGUSR1)
-    end = time.monotonic() + 10
-    while (said := told(ask)) != [True]:
-        assert not said and time.monotonic() < end
+def test_handlers_of_signals_run_in_the_main_thread(ask, several):
+    """Also of those that come while it is at work."""
+    for _ in range(50):
+        stream = several.begin("one")
+        os.kill(ask.worker.pid, signal.SIGUSR1)
+        several.idle(stream)
+        end = time.monotonic() + 10
+        while (said := told(ask)) != [True]:
+            assert not said and time.monotonic() < end
 
 
 def test_an_idle_worker_sleeps(ask):
