@@ -168,7 +168,7 @@ def test_an_application_that_goes_on_is_cancelled(ask):
 
 def test_a_worker_that_is_replaced_says_so(python):
     worker = python("asgi=websocket_cases:application", f"root={PROGRAMS}").fork()
-    one = WebSocket(worker, "echo").opened()
+    one = WebSocket(worker, "echo", window=False).opened()
     one.say("x")
     assert one.heard() == "x"
     worker.signal(signal.SIGTERM)
