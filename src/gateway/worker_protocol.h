@@ -34,7 +34,7 @@ enum class Control : std::uint32_t {
   exited = 3,  // worker `id` (pid `pid`) was reaped; `value` is the status as of waitpid(2)
   refused = 4,  // worker `id` could not be forked; `value` is the errno, text says at which step
   // server to zygote
-  fork = 16,    // start worker `id` with `value` channels
+  fork = 16,    // start worker `id` with `value` channels; its page of claims comes with the packet (SCM_RIGHTS)
   signal = 17,  // send signal `value` to worker `id`, if it lives
 };
 
@@ -86,6 +86,16 @@ inline constexpr std::uint8_t kBroken = 4;   // end: the response is not whole; 
 // answers with an error page (500, or 504 with kTimedOut).
 inline constexpr std::uint8_t kFailed = 8;
 inline constexpr std::uint8_t kTimedOut = 16;
+
+// ---- claims: a page of memory between the server and a worker ----
+// A request may be sent while the worker is at another one, and taken back as long as it has not been begun: so it can
+// stand behind a short script without ever having to wait for a long one. Each channel has kClaims words, a request
+// that of its number: the server writes the number there before it sends; whoever exchanges it for 0 first has the
+// request, the worker to begin it or the server to take it back. A frame whose word does not hold its number is
+// skipped. A worker that was given no page takes what comes; the server then never sends ahead.
+inline constexpr std::size_t kClaims = 16;  // a power of two, and more than kMostAhead
+inline constexpr std::size_t kMostAhead = 8;
+inline constexpr std::size_t kClaimsSize = kMostChannels * kClaims * sizeof(std::uint32_t);
 
 struct FrameHeader {
   std::uint32_t size = 0;  // bytes that follow the header; at most kMostFrame

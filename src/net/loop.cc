@@ -43,6 +43,22 @@ void Loop::stop() { context_->stop(); }
 
 void Loop::post(std::function<void()> work) { boost::asio::post(*context_, std::move(work)); }
 
+void Loop::soon(void (*run)(void*), std::shared_ptr<void> keep) {
+  soon_.push_back({run, std::move(keep)});
+  if (std::exchange(soon_posted_, true)) return;
+  boost::asio::post(*context_, [this] { run_soon(); });
+}
+
+void Loop::run_soon() {
+  for (std::size_t i = 0; i < kSoonAtOnce && !soon_.empty(); ++i) {
+    const Soon next = std::move(soon_.front());
+    soon_.pop_front();
+    next.run(next.keep.get());
+  }
+  soon_posted_ = !soon_.empty();
+  if (soon_posted_) boost::asio::post(*context_, [this] { run_soon(); });
+}
+
 void Loop::destroy_here(std::shared_ptr<void> object) {
   {
     const std::lock_guard lock(doomed_mutex_);
@@ -62,9 +78,12 @@ void Event::set() {
   if (shared_->set) return;
   shared_->set = true;
   if (!shared_->waiter) return;
-  loop_.post([shared = shared_] {
-    if (shared->waiter) std::exchange(shared->waiter, nullptr).resume();
-  });
+  loop_.soon(
+      [](void* context) {
+        auto& shared = *static_cast<Shared*>(context);
+        if (shared.waiter) std::exchange(shared.waiter, nullptr).resume();
+      },
+      shared_);
 }
 
 // The outermost coroutine of a task in a group: unlinks itself and frees its own frame when the task has ended.

@@ -98,6 +98,21 @@ void Lease::kill(std::string reason) {
   pool_->post_look();
 }
 
+void Lease::pass_on(const LeaseWish& wish) {
+  const net::TimePoint now = net::Clock::now();
+  const std::lock_guard lock(pool_->mutex);
+  pool_->count_request(*this, now);
+  wish_ = wish;
+  words_.clear();
+  since_ = now;
+  failed_ = false;
+}
+
+bool Lease::serves_on() const {
+  const std::lock_guard lock(pool_->mutex);
+  return instance_->state == InstanceState::ready && instance_->replace_reason.empty();
+}
+
 void Lease::keep_words() {
   const std::lock_guard lock(pool_->mutex);
   if (!words_.empty()) return;

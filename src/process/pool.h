@@ -95,6 +95,11 @@ class Lease {
   void died(std::string reason);
   // The instance is beyond help: it is killed at once, whatever else is on it, and that is no crash of its own.
   void kill(std::string reason);
+  // The instance goes on with another request, which has waited: this one has ended well, and the lease is the other's
+  // from here on.
+  void pass_on(const LeaseWish& wish);
+  // Whether the instance is to get more requests after this one: it is neither being replaced nor ending.
+  bool serves_on() const;
   // What the wish views is going: the lease keeps it itself from here on.
   void keep_words();
   // The instance is stuck or not to be trusted any more: it is replaced. Others on it may finish. With `reason` for the

@@ -65,13 +65,8 @@ void PoolState::attach(Lease& lease, const std::shared_ptr<Instance>& instance) 
   ++instance->active;
 }
 
-void PoolState::detach(Lease& lease, net::TimePoint now) {
+void PoolState::count_request(Lease& lease, net::TimePoint now) {
   Instance& instance = *lease.instance_;
-  if (lease.previous_)
-    lease.previous_->next_ = lease.next_;
-  else
-    instance.leases = lease.next_;
-  if (lease.next_) lease.next_->previous_ = lease.previous_;
   ++requests;
   ++instance.requests;
   instance.ended_before_at = std::exchange(instance.ended_at, now);
@@ -85,6 +80,16 @@ void PoolState::detach(Lease& lease, net::TimePoint now) {
     instance.replace_reason = "it has answered " + requests_in_words(instance.requests);
     post_look();
   }
+}
+
+void PoolState::detach(Lease& lease, net::TimePoint now) {
+  Instance& instance = *lease.instance_;
+  if (lease.previous_)
+    lease.previous_->next_ = lease.next_;
+  else
+    instance.leases = lease.next_;
+  if (lease.next_) lease.next_->previous_ = lease.previous_;
+  count_request(lease, now);
   if (--instance.active == 0) {
     instance.idle_since = now;
     if (instance.state == InstanceState::draining) post_look();

@@ -95,6 +95,8 @@ struct PoolState : std::enable_shared_from_this<PoolState> {
   // needed.
   const std::shared_ptr<Instance>* choose(const LeaseWish& wish);
   void attach(Lease& lease, const std::shared_ptr<Instance>& instance);
+  // One request has ended on the instance of this lease.
+  void count_request(Lease& lease, net::TimePoint now);
   // Takes the instance from a lease and gives its place to who has waited longest.
   void detach(Lease& lease, net::TimePoint now);
   // The id of the request that was alone on it for the last kLineOnItsWay; empty when there was none, or several.

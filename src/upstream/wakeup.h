@@ -20,9 +20,12 @@ class Wakeup {
 
   void set() {
     if (std::exchange(shared_->set, true) || !shared_->waiter) return;
-    loop_.post([shared = shared_] {
-      if (shared->waiter) std::exchange(shared->waiter, nullptr).resume();
-    });
+    loop_.soon(
+        [](void* context) {
+          auto& shared = *static_cast<Shared*>(context);
+          if (shared.waiter) std::exchange(shared.waiter, nullptr).resume();
+        },
+        shared_);
   }
 
   bool is_set() const { return shared_->set; }

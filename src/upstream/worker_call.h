@@ -23,6 +23,8 @@ namespace fivefold::upstream {
 class WorkerOwner {
  public:
   virtual ~WorkerOwner() = default;
+  // The request has been sent, or what of it goes at once.
+  virtual void sent() {}
   // The worker has gone, or its channel has: a request may have been on it, another one cannot be.
   virtual void died(const Error& error) = 0;
   // The answer broke after its head had been returned: the worker died, sent nonsense, ran into its time.

@@ -171,7 +171,6 @@ net::Task<Result<bool>> WorkerExchange::more() {
     if (!got && std::exchange(pause_due_, false)) co_return false;
     if (!got && got.error().code == Code::timed_out) continue;  // late, or the sender has failed
     fault_ = Fault::died;
-    was_reset_ = !got && got.error().code == Code::closed;
     co_return fail(Code::program_failed, have_head_ ? "The worker ended in the midst of its answer."
                                                     : "The worker ended before it had answered.");
   }
@@ -224,15 +223,54 @@ net::Task<Result<bool>> WorkerExchange::until_whole() {
 
 net::Task<WorkerResult> WorkerExchange::run(std::shared_ptr<WorkerExchange> exchange, process::StringBlock variables) {
   WorkerExchange& self = *exchange;
-  const LeavingClient leaving(self);
-  const bool head_only = self.call_.method == http::Method::head;
-  auto sent = self.sender_.start(self.stream(), self.number_, milliseconds_until(self.call_.soft, self.loop_.now()),
-                                 head_only, std::move(variables));
-  if (!sent) {
+  if (!self.send(std::move(variables))) {
     self.fault_ = Fault::died;
-    self.was_reset_ = true;
     co_return std::unexpected(self.failed({Code::program_failed, "The worker had ended before it took the request."}));
   }
+  self.call_.owner->sent();
+  auto result = co_await answer(std::move(exchange));
+  co_return result;
+}
+
+Result<void> WorkerExchange::send(process::StringBlock variables) {
+  call_.channel.claims().offer(number_);
+  return sender_.start(call_.channel, number_, milliseconds_until(call_.soft, loop_.now()),
+                       call_.method == http::Method::head, std::move(variables));
+}
+
+std::shared_ptr<WorkerExchange> WorkerExchange::send_ahead(WorkerCall call, process::StringBlock variables,
+                                                           exchange::Body& body) {
+  auto exchange = std::make_shared<WorkerExchange>(std::move(call));
+  if (exchange->send(std::move(variables))) return exchange;
+  body = exchange->sender_.take_body();
+  return nullptr;
+}
+
+bool WorkerExchange::take_back(exchange::Body& body, bool gone) {
+  // One that is not out whole cannot be: the rest of its frame is still owed.
+  if ((sender_.mid_frame() && !gone) || !call_.channel.claims().take_back(number_)) return false;
+  returned_ = true;
+  sender_.close();
+  body = sender_.take_body();
+  return true;
+}
+
+net::Task<WorkerResult> WorkerExchange::go_on_with(std::shared_ptr<WorkerExchange> exchange,
+                                                   std::unique_ptr<WorkerOwner> owner) {
+  exchange->call_.owner = std::move(owner);
+  return answer(std::move(exchange));
+}
+
+void WorkerExchange::abandon_with(std::unique_ptr<WorkerOwner> owner) {
+  call_.owner = std::move(owner);
+  returned_ = true;
+  abandon();
+}
+
+net::Task<WorkerResult> WorkerExchange::answer(std::shared_ptr<WorkerExchange> exchange) {
+  WorkerExchange& self = *exchange;
+  const LeavingClient leaving(self);
+  const bool head_only = self.call_.method == http::Method::head;
   auto got = co_await self.until_head();
   if (!got) co_return std::unexpected(self.failed(std::move(got.error())));
   CgiHead& head = self.head_;
@@ -272,7 +310,7 @@ net::Task<WorkerResult> WorkerExchange::run(std::shared_ptr<WorkerExchange> exch
 WorkerFailure WorkerExchange::failed(Error error) {
   returned_ = true;
   WorkerFailure failure{.error = std::move(error)};
-  failure.unread = !any_frame_ && was_reset_;
+  failure.unread = fault_ == Fault::died && !any_frame_ && call_.channel.claims().take_back(number_);
   failure.body_touched = sender_.body_touched();
   if (failure.unread && !failure.body_touched) failure.body = sender_.take_body();
   if (fault_ == Fault::none)

@@ -26,6 +26,21 @@ class WorkerExchange : public std::enable_shared_from_this<WorkerExchange> {
   // The whole of it, up to the answer.
   static net::Task<WorkerResult> run(std::shared_ptr<WorkerExchange> exchange, process::StringBlock variables);
 
+  // ---- a request that is sent while its worker is at another one ----
+  // `call` has no owner yet. Null: the worker is gone, which whoever reads there notices, and `body` is given back.
+  static std::shared_ptr<WorkerExchange> send_ahead(WorkerCall call, process::StringBlock variables,
+                                                    exchange::Body& body);
+  // True: the worker has not begun it and never will, and `body` is given back. False: its answer comes, unless the
+  // worker is `gone`: then it was lost with it.
+  bool take_back(exchange::Body& body, bool gone);
+  // Its turn has come, and `owner` with it: the rest of run().
+  static net::Task<WorkerResult> go_on_with(std::shared_ptr<WorkerExchange> exchange,
+                                            std::unique_ptr<WorkerOwner> owner);
+  // The same, but nobody waits for the answer.
+  void abandon_with(std::unique_ptr<WorkerOwner> owner);
+
+  WorkerChannel& channel() { return call_.channel; }
+
   // ---- the response's body ----
   net::Task<Result<exchange::Chunk>> next();
   std::optional<std::uint64_t> length() const { return unsent_; }
@@ -41,6 +56,8 @@ class WorkerExchange : public std::enable_shared_from_this<WorkerExchange> {
   enum class Fault : std::uint8_t { none, died, kill };
   class LeavingClient;
   net::Stream& stream() { return *call_.channel.stream(); }
+  static net::Task<WorkerResult> answer(std::shared_ptr<WorkerExchange> exchange);
+  Result<void> send(process::StringBlock variables);
   Result<void> take();
   Result<void> take_piece(const gateway::WorkerFrameReader::Piece& piece);
   Result<void> take_head();
@@ -79,7 +96,6 @@ class WorkerExchange : public std::enable_shared_from_this<WorkerExchange> {
   Fault fault_ = Fault::none;
   bool have_head_ = false;
   bool any_frame_ = false;  // of this request
-  bool was_reset_ = false;
   bool discarding_ = false;
   bool ended_ = false;     // the response has
   bool idle_ = false;      // the worker takes the next request

@@ -40,7 +40,10 @@ class WorkerSide : public AppSide {
     if (heard.ended) return heard;
     std::memcpy(&heard.header, head.data(), sizeof heard.header);
     heard.content = read(heard.header.size);
-    if (heard.header.kind == Frame::request) stream = heard.header.stream;
+    if (heard.header.kind == Frame::request) {
+      stream = heard.header.stream;
+      claimed = claims.take_back(stream);  // both sides do the same
+    }
     return heard;
   }
   static std::string frame(std::uint32_t stream, Frame kind, std::string_view content = {}, std::uint8_t flags = 0) {
@@ -58,6 +61,8 @@ class WorkerSide : public AppSide {
                 frame(stream, Frame::end, {}, worker::kIdle));
   }
   std::uint32_t stream = 0;
+  ChannelClaims claims = {};
+  bool claimed = false;  // the request that was heard last
 };
 
 struct LeaseState {
@@ -102,9 +107,12 @@ class WorkerCallTest : public CallRig {
   void worker(std::function<void(WorkerSide&)> script) {
     int pair[2];
     ASSERT_EQ(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
-    channel_.emplace(loop_, UniqueFd(pair[0]), 1000);
-    thread_ = std::thread([script = std::move(script), fd = pair[1]] {
+    claims_ = std::move(*WorkerClaims::make());
+    const auto claims = claims_->of_channel(0);
+    channel_.emplace(loop_, UniqueFd(pair[0]), 1000, claims);
+    thread_ = std::thread([script = std::move(script), claims, fd = pair[1]] {
       WorkerSide side(fd);
+      side.claims = claims;
       script(side);
     });
   }
@@ -147,6 +155,9 @@ class WorkerCallTest : public CallRig {
     run(call(*this, make(std::move(body), length), result));
     return result;
   }
+  static net::Task<void> until(WorkerCallTest& test, const std::atomic<bool>& flag) {
+    while (!flag) co_await net::sleep_until(test.loop_, net::Clock::now() + 1ms);
+  }
   static net::Task<void> until_gone(WorkerCallTest& test) {
     while (!test.lease_.gone) co_await net::sleep_until(test.loop_, net::Clock::now() + 1ms);
   }
@@ -158,6 +169,7 @@ class WorkerCallTest : public CallRig {
   }
 
   LeaseState lease_;
+  std::unique_ptr<WorkerClaims> claims_;
   std::optional<WorkerChannel> channel_;
   std::thread thread_;
   net::TimePoint hard_ = net::kNever;

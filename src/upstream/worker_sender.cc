@@ -19,11 +19,48 @@ WorkerSender::WorkerSender(net::Loop& loop, exchange::Body body, std::optional<s
 
 WorkerSender::~WorkerSender() {
   if (self_) *self_ = nullptr;
+  leave_channel();
 }
 
-Result<void> WorkerSender::start(net::Stream& stream, std::uint32_t number, std::uint32_t time_limit_ms, bool head,
+void WorkerSender::leave_channel() {
+  if (channel_ && channel_->writer() == this) channel_->set_writer(nullptr);
+  channel_ = nullptr;
+}
+
+void WorkerChannel::cork(std::span<const iovec> parts) {
+  if (corked_.empty())
+    stream_->loop().post([self = self_] {
+      if (*self) (*self)->uncork_at_top();
+    });
+  for (const iovec& part : parts) corked_.append(static_cast<const char*>(part.iov_base), part.iov_len);
+}
+
+std::string WorkerChannel::uncork() {
+  if (corked_.empty() || !stream_) return {};
+  const iovec all{corked_.data(), corked_.size()};
+  const auto written = stream_->write_some({&all, 1});
+  std::string rest;
+  if (written) rest = corked_.substr(*written);  // a worker that is gone is noticed by who reads
+  corked_.clear();
+  return rest;
+}
+
+void WorkerChannel::uncork_at_top() {
+  auto rest = uncork();
+  if (rest.empty()) return;
+  if (writer_) return writer_->owe(std::move(rest));
+  close();  // nobody is left to send the rest of a frame
+}
+
+bool WorkerChannel::takes_more() const {
+  return stream_ && claims_.has_room_for(following(number_)) && (!writer_ || writer_->done());
+}
+
+Result<void> WorkerSender::start(WorkerChannel& channel, std::uint32_t number, std::uint32_t time_limit_ms, bool head,
                                  process::StringBlock variables) {
-  stream_ = &stream;
+  channel_ = &channel;
+  channel.set_writer(this);
+  stream_ = channel.stream();
   number_ = number;
   variables_ = std::move(variables);
   const auto* bytes = body_.as_bytes();
@@ -40,10 +77,19 @@ Result<void> WorkerSender::start(net::Stream& stream, std::uint32_t number, std:
   middle_ = variables_.bytes();
   if (first > 0) chunk_ = bytes->view.substr(0, first);
   sent_ = first;
-  mid_frame_ = true;
+  const bool corks = channel.can_cork(head_.size() + middle_.size() + chunk_.size());
+  if (!corks) head_.insert(0, channel.uncork());
   const std::array<iovec, 3> parts{{{head_.data(), head_.size()},
                                     {const_cast<char*>(middle_.data()), middle_.size()},
                                     {const_cast<char*>(chunk_.data()), chunk_.size()}}};
+  if (corks) {
+    channel.cork(parts);
+    head_sent_ = head_.size();
+    middle_ = chunk_ = {};
+    if (!body_over_) feeder_ = net::Running(feed());
+    return {};
+  }
+  mid_frame_ = true;
   auto written = stream_->write_some(std::span(parts).first(first > 0 ? 3 : 2));
   if (!written) return std::unexpected(std::move(written.error()));
   std::size_t left = *written;
@@ -67,6 +113,10 @@ Result<void> WorkerSender::start(net::Stream& stream, std::uint32_t number, std:
 
 // What is left of the frame, as far as the kernel takes it. False: the worker is gone.
 bool WorkerSender::write_now() {
+  if (auto before = channel_ ? channel_->uncork() : std::string(); !before.empty()) {
+    head_.replace(0, head_sent_, before);
+    head_sent_ = 0;
+  }
   while (true) {
     std::string_view front = std::string_view(head_).substr(head_sent_);
     std::string_view* part = !front.empty() ? &front : !middle_.empty() ? &middle_ : &chunk_;
@@ -95,8 +145,10 @@ net::Task<bool> WorkerSender::write_all() {
 }
 
 net::Task<void> WorkerSender::feed() {
-  const bool begun = co_await write_all();
-  if (!begun) co_return;
+  if (mid_frame_) {
+    const bool begun = co_await write_all();
+    if (!begun) co_return;
+  }
   quiet_.set();
   const auto* bytes = body_.as_bytes();
   while (!body_over_ && !stopped_) {
@@ -155,6 +207,13 @@ void WorkerSender::stop() {
 }
 
 void WorkerSender::abandon() {
+  // Another request stands behind this one and is not out yet: its frame must not be cut in two. The script is not told
+  // then, and runs to its end.
+  if (channel_ && channel_->writer() != this && channel_->writer() && !channel_->writer()->done()) {
+    stopped_ = true;
+    return;
+  }
+  if (channel_) channel_->set_writer(this);
   // What a frame still owes has to be sent; the body's own memory may go now.
   std::string rest = std::string(std::string_view(head_).substr(head_sent_)).append(middle_).append(chunk_);
   feeder_ = {};
@@ -169,8 +228,17 @@ void WorkerSender::abandon() {
   if (stream_) feeder_ = net::Running(feed());
 }
 
+void WorkerSender::owe(std::string rest) {
+  feeder_ = {};
+  head_ = rest.append(std::string_view(head_).substr(head_sent_));
+  head_sent_ = 0;
+  mid_frame_ = true;
+  feeder_ = net::Running(feed());
+}
+
 void WorkerSender::close() {
   feeder_ = {};
+  leave_channel();
   stream_ = nullptr;
   mid_frame_ = false;
 }

@@ -19,17 +19,21 @@ class WorkerSender {
 
   // Writes the request with what lies in memory of its body; what does not leave at once follows beside the caller.
   // Code::closed when the worker is gone.
-  Result<void> start(net::Stream& stream, std::uint32_t number, std::uint32_t time_limit_ms, bool head,
+  Result<void> start(WorkerChannel& channel, std::uint32_t number, std::uint32_t time_limit_ms, bool head,
                      process::StringBlock variables);
   // So many more bytes of the body may be sent.
   void wanted(std::uint32_t bytes);
   // The response has ended: no more of the body is begun.
   void stop();
+  // Nothing is left to be sent.
+  bool done() const { return (body_over_ || stopped_) && !mid_frame_; }
   // Whether a frame is under way: the next one must not be written yet. `quiet` is set when it no longer is.
   bool mid_frame() const { return mid_frame_; }
   LazyWakeup& quiet() { return quiet_; }
   // Nobody reads the response: the body is let go of, and the worker told.
   void abandon();
+  // These bytes, which were before it in the channel, did not leave at once.
+  void owe(std::string rest);
   // The stream is about to go.
   void close();
 
@@ -42,8 +46,10 @@ class WorkerSender {
   net::Task<void> feed();
   net::Task<bool> write_all();
   bool write_now();
+  void leave_channel();
 
   net::Loop& loop_;
+  WorkerChannel* channel_ = nullptr;
   net::Stream* stream_ = nullptr;
   exchange::Body body_;
   std::optional<std::uint64_t> length_;

@@ -16,8 +16,9 @@ Channels* of_this_process = nullptr;
 
 }  // namespace
 
-Channels::Channels(std::span<const int> descriptors) {
-  for (int descriptor : descriptors) wires_.emplace_back(descriptor);
+Channels::Channels(std::span<const int> descriptors, std::atomic<std::uint32_t>* claims) {
+  for (std::size_t i = 0; i < descriptors.size(); ++i)
+    wires_.emplace_back(descriptors[i], claims != nullptr ? claims + i * protocol::kClaims : nullptr);
   if (wires_.size() > 1) {
     epoll_ = epoll_create1(EPOLL_CLOEXEC);
     for (Wire& wire : wires_) {
@@ -65,7 +66,7 @@ Wire* Channels::wait() {
     if (wires_.size() == 1) return &wires_.front();
     // Closing a descriptor has taken it out of the set, unless a child holds a copy: an event of a channel that is gone
     // is not followed by its pointer.
-    if (last_ != nullptr && !last_->buffered().empty()) return last_;
+    if (last_ != nullptr && (last_->has_put_off() || !last_->buffered().empty())) return last_;
     epoll_event event{};
     if (epoll_wait(epoll_, &event, 1, -1) != 1) {
       if (errno == EINTR && leave_after_signal()) return nullptr;
@@ -100,13 +101,15 @@ Request* Channels::next() {
     if (wire == nullptr) return nullptr;
     last_ = wire;
     protocol::FrameHeader header;
+    if (wire->has_put_off()) {
+      const std::string frame = wire->take_put_off();
+      std::memcpy(&header, frame.data(), sizeof header);
+      if (begin(*wire, header, std::string_view(frame).substr(sizeof header))) return &request_;
+      continue;
+    }
     if (!next_header(*wire, header)) continue;
     if (header.kind == protocol::Frame::request) {
-      if (request_.begin(*wire, header)) {
-        busy_ = true;
-        return &request_;
-      }
-      nonsense_ = request_.nonsense_;
+      if (begin(*wire, header, {})) return &request_;
       continue;
     }
     // What was sent before the server had noticed the end of a request.
@@ -120,6 +123,17 @@ Request* Channels::next() {
     nonsense_ = true;
   }
   return nullptr;
+}
+
+// False: it has been taken back, or is none.
+bool Channels::begin(Wire& wire, const protocol::FrameHeader& header, std::string_view put_off) {
+  if (!wire.claim(header.stream) && header.size <= protocol::kMostFrame) {
+    if (put_off.empty()) wire.skip(header.size);
+    return false;
+  }
+  busy_ = request_.begin(wire, header, put_off);
+  nonsense_ = request_.nonsense_;
+  return busy_;
 }
 
 void Channels::complete(const Outcome& outcome) {

@@ -12,7 +12,8 @@ class Channels {
  public:
   // Takes the descriptors over. One object in a process: children that the script forks lose their channels at once, so
   // that nothing they print or leave open reaches the server.
-  explicit Channels(std::span<const int> descriptors);
+  // `claims` is the page that the server has given this worker, or nullptr; it outlives this.
+  explicit Channels(std::span<const int> descriptors, std::atomic<std::uint32_t>* claims = nullptr);
   ~Channels();
   Channels(const Channels&) = delete;
   Channels& operator=(const Channels&) = delete;
@@ -42,6 +43,7 @@ class Channels {
   Wire* wait();
   bool leave_after_signal();
   bool next_header(Wire& wire, protocol::FrameHeader& header);
+  bool begin(Wire& wire, const protocol::FrameHeader& header, std::string_view put_off);
 
   std::list<Wire> wires_;
   Wire* last_ = nullptr;

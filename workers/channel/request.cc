@@ -25,7 +25,7 @@ std::string_view Request::variable(std::string_view name) const {
   return {};
 }
 
-bool Request::begin(Wire& wire, const protocol::FrameHeader& header) {
+bool Request::begin(Wire& wire, const protocol::FrameHeader& header, std::string_view put_off) {
   wire_ = &wire;
   stream_ = header.stream;
   variables_.clear();
@@ -48,7 +48,10 @@ bool Request::begin(Wire& wire, const protocol::FrameHeader& header) {
   if (storage_.capacity() > 4 * kGathered && header.size < kGathered) storage_ = std::string();
   // libstdc++ 12 offers the function more room than was asked for: the size is the header's.
   storage_.resize_and_overwrite(header.size, [&header](char*, std::size_t) { return header.size; });
-  if (!wire.take_all(storage_.data(), header.size)) return false;
+  if (!put_off.empty())
+    std::memcpy(storage_.data(), put_off.data(), put_off.size());
+  else if (!wire.take_all(storage_.data(), header.size))
+    return false;
   std::memcpy(&head, storage_.data(), sizeof head);
   std::string_view rest = std::string_view(storage_).substr(sizeof head);
   body_length_ = head.body_length;
@@ -87,7 +90,10 @@ void Request::nonsense(const char* what) {
 
 void Request::handle(const protocol::FrameHeader& header) {
   if (header.size > protocol::kMostFrame) return nonsense("a frame of an impossible size");
-  if (header.kind == protocol::Frame::request) return nonsense("a request while it waits for the end of another");
+  if (header.kind == protocol::Frame::request) {
+    if (!wire_->put_off(header) && !wire_->ended()) nonsense("more requests than wait for one worker");
+    return;
+  }
   if (header.stream != stream_) {
     wire_->skip(header.size);  // of an earlier request
     return;

@@ -64,8 +64,9 @@ class Request {
   friend class Channels;
   friend class Seat;
 
-  // Reads the request that a channel begins with. false: no request, as the channel has ended or sent nonsense.
-  bool begin(Wire& wire, const protocol::FrameHeader& header);
+  // Reads the request that a channel begins with, or whose content had been put off. false: no request, as the channel
+  // has ended or sent nonsense.
+  bool begin(Wire& wire, const protocol::FrameHeader& header, std::string_view put_off);
   void complete(const Outcome& outcome);
   // In a child that the script has forked: nothing goes to the channel any more.
   void detach();

@@ -34,7 +34,7 @@ Request* Seat::next() {
     wire_.emplace(-1);
     wire_->attach(*this);
     protocol::FrameHeader header;
-    if (wire_->take_all(reinterpret_cast<char*>(&header), sizeof header) && request_.begin(*wire_, header))
+    if (wire_->take_all(reinterpret_cast<char*>(&header), sizeof header) && request_.begin(*wire_, header, {}))
       return &request_;
     seats_.forget(*this);
     seats_.done(*this);

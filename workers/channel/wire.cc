@@ -11,13 +11,16 @@
 
 namespace fivefold::worker {
 
-Wire::Wire(int descriptor) : descriptor_(descriptor), buffer_(std::make_unique_for_overwrite<char[]>(kBuffer)) {}
+Wire::Wire(int descriptor, std::atomic<std::uint32_t>* claims)
+    : descriptor_(descriptor), claims_(claims), buffer_(std::make_unique_for_overwrite<char[]>(kBuffer)) {}
 
 Wire::~Wire() { end(); }
 
 Wire::Wire(Wire&& other) noexcept
     : descriptor_(std::exchange(other.descriptor_, -1)),
+      claims_(other.claims_),
       ended_(std::exchange(other.ended_, true)),
+      put_off_(std::move(other.put_off_)),
       buffer_(std::move(other.buffer_)),
       begin_(std::exchange(other.begin_, 0)),
       end_(std::exchange(other.end_, 0)),
@@ -32,6 +35,27 @@ void Wire::skip(std::size_t bytes) {
   const std::size_t here = std::min(bytes, end_ - begin_);
   begin_ += here;
   skip_ += bytes - here;
+}
+
+bool Wire::claim(std::uint32_t stream) {
+  if (claims_ == nullptr) return true;
+  std::uint32_t expected = stream;
+  return claims_[stream % protocol::kClaims].compare_exchange_strong(expected, 0, std::memory_order_acq_rel);
+}
+
+bool Wire::put_off(const protocol::FrameHeader& header) {
+  if (put_off_.size() >= kMostPutOff) return false;
+  std::string frame(sizeof header + header.size, '\0');
+  std::memcpy(frame.data(), &header, sizeof header);
+  if (!take_all(frame.data() + sizeof header, header.size)) return false;
+  put_off_.push_back(std::move(frame));
+  return true;
+}
+
+std::string Wire::take_put_off() {
+  std::string frame = std::move(put_off_.front());
+  put_off_.pop_front();
+  return frame;
 }
 
 std::size_t Wire::receive(char* to, std::size_t most, Wait wait) {

@@ -3,9 +3,13 @@
 // else of what passes.
 #include <sys/uio.h>
 
+#include <atomic>
 #include <cstddef>
+#include <cstdint>
+#include <deque>
 #include <memory>
 #include <span>
+#include <string>
 #include <string_view>
 
 #include "gateway/worker_protocol.h"
@@ -31,8 +35,8 @@ class Link {
 
 class Wire {
  public:
-  // Takes the descriptor over.
-  explicit Wire(int descriptor);
+  // Takes the descriptor over. `claims` are this channel's words of the page, or nullptr.
+  explicit Wire(int descriptor, std::atomic<std::uint32_t>* claims = nullptr);
   ~Wire();
   Wire(Wire&& other) noexcept;
   Wire& operator=(Wire&&) = delete;
@@ -51,6 +55,15 @@ class Wire {
   // Drops the next bytes, also those that have not come yet.
   void skip(std::size_t bytes);
 
+  // Whether the request of this number is ours to begin: the server has not taken it back, and cannot any more.
+  bool claim(std::uint32_t stream);
+  // Keeps the frame at the front of the buffer, whose header `header` has been consumed, for later: a request that has
+  // come while another is under way. False: it never came whole, or there are kMostPutOff already.
+  bool put_off(const protocol::FrameHeader& header);
+  bool has_put_off() const { return !put_off_.empty(); }
+  // Such a frame, the oldest first: header and content. There is one.
+  std::string take_put_off();
+
   // Reads more into the buffer, which must have room (kBuffer bytes less what is buffered). false: nothing came, for
   // now (no Wait::yes) or for ever (ended()).
   bool fill(Wait wait);
@@ -64,13 +77,16 @@ class Wire {
   bool wait_sendable() const;
 
   static constexpr std::size_t kBuffer = 32 * 1024;
+  static constexpr std::size_t kMostPutOff = 64;  // kMostAhead, and what has been taken back and not been seen yet
 
  private:
   std::size_t receive(char* to, std::size_t most, Wait wait);
   std::size_t receive_once(char* to, std::size_t most, Wait wait);
 
   int descriptor_;
+  std::atomic<std::uint32_t>* claims_;
   bool ended_ = false;
+  std::deque<std::string> put_off_;
   std::unique_ptr<char[]> buffer_;
   std::size_t begin_ = 0;
   std::size_t end_ = 0;

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <sys/eventfd.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -36,6 +37,14 @@ void on_child(int) {
   errno = error;
 }
 
+// Of a message; closed with it.
+struct Descriptor {
+  int number = -1;
+  ~Descriptor() {
+    if (number >= 0) close(number);
+  }
+};
+
 class Zygote {
  public:
   Zygote(Interpreter& interpreter, bool shows_stacks) : interpreter_(interpreter), shows_stacks_(shows_stacks) {}
@@ -46,8 +55,8 @@ class Zygote {
  private:
   enum class Heard { message, end, nonsense };
   Heard listen();
-  void fork_worker(std::uint32_t id, std::int32_t channels);
-  [[noreturn]] void be_worker(std::span<const int> descriptors);
+  void fork_worker(std::uint32_t id, std::int32_t channels, int claims_page);
+  [[noreturn]] void be_worker(std::span<const int> descriptors, std::atomic<std::uint32_t>* claims);
   void reap();
   int end_workers();
 
@@ -79,14 +88,14 @@ bool Zygote::say(ControlHeader header, std::string_view text, std::span<const in
   return true;
 }
 
-void Zygote::be_worker(std::span<const int> descriptors) {
+void Zygote::be_worker(std::span<const int> descriptors, std::atomic<std::uint32_t>* claims) {
   close(kControlFd);
   std::signal(SIGCHLD, SIG_DFL);
   close(child_event);
   workers_.clear();
   int status = 0;
   {
-    Channels channels(descriptors);
+    Channels channels(descriptors, claims);
     ignore_stack_signal();
     interpreter_.after_fork_in_worker();
     if (shows_stacks_) start_stack_thread(interpreter_);
@@ -99,13 +108,20 @@ void Zygote::be_worker(std::span<const int> descriptors) {
   _exit(status);
 }
 
-void Zygote::fork_worker(std::uint32_t id, std::int32_t channels) {
+// `claims_page` stays the caller's; -1: none was given.
+void Zygote::fork_worker(std::uint32_t id, std::int32_t channels, int claims_page) {
   std::array<int, protocol::kMostChannels> server_ends;
   std::array<int, protocol::kMostChannels> worker_ends;
   const std::size_t count = static_cast<std::size_t>(channels);
   std::size_t made = 0;
   int error = channels < 1 || count > protocol::kMostChannels ? EINVAL : 0;
   const char* step = "A worker has 1 to 128 channels";
+  void* claims = MAP_FAILED;
+  if (error == 0 && claims_page >= 0) {
+    claims = mmap(nullptr, protocol::kClaimsSize, PROT_READ | PROT_WRITE, MAP_SHARED, claims_page, 0);
+    if (claims == MAP_FAILED) error = errno;
+    step = "mmap of a worker's page of claims";
+  }
   for (; error == 0 && made < count; ++made) {
     int pair[2];
     if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) != 0) {
@@ -121,7 +137,9 @@ void Zygote::fork_worker(std::uint32_t id, std::int32_t channels) {
     const pid_t pid = fork();
     if (pid == 0) {
       for (std::size_t i = 0; i < made; ++i) close(server_ends[i]);
-      be_worker(std::span(worker_ends).first(made));
+      if (claims_page >= 0) close(claims_page);
+      be_worker(std::span(worker_ends).first(made),
+                claims == MAP_FAILED ? nullptr : static_cast<std::atomic<std::uint32_t>*>(claims));
     }
     error = pid < 0 ? errno : 0;
     step = "fork";
@@ -132,6 +150,7 @@ void Zygote::fork_worker(std::uint32_t id, std::int32_t channels) {
     }
   }
   if (error != 0) say({Control::refused, id, error, 0, 0}, step);
+  if (claims != MAP_FAILED) munmap(claims, protocol::kClaimsSize);
   for (std::size_t i = 0; i < made; ++i) {
     close(server_ends[i]);
     close(worker_ends[i]);
@@ -140,7 +159,18 @@ void Zygote::fork_worker(std::uint32_t id, std::int32_t channels) {
 
 Zygote::Heard Zygote::listen() {
   std::array<char, sizeof(ControlHeader) + protocol::kMostText> packet;
-  const ssize_t got = recv(kControlFd, packet.data(), packet.size(), MSG_DONTWAIT | MSG_TRUNC);
+  iovec part{packet.data(), packet.size()};
+  alignas(cmsghdr) char rights[CMSG_SPACE(sizeof(int))];
+  msghdr message{};
+  message.msg_iov = &part;
+  message.msg_iovlen = 1;
+  message.msg_control = rights;
+  message.msg_controllen = sizeof rights;
+  const ssize_t got = recvmsg(kControlFd, &message, MSG_DONTWAIT | MSG_TRUNC | MSG_CMSG_CLOEXEC);
+  Descriptor passed;
+  if (const cmsghdr* one = got > 0 ? CMSG_FIRSTHDR(&message) : nullptr;
+      one != nullptr && one->cmsg_level == SOL_SOCKET && one->cmsg_type == SCM_RIGHTS)
+    std::memcpy(&passed.number, CMSG_DATA(one), sizeof passed.number);
   if (got < 0 && (errno == EINTR || errno == EAGAIN)) return Heard::message;
   if (got <= 0) return Heard::end;
   ControlHeader header;
@@ -149,7 +179,7 @@ Zygote::Heard Zygote::listen() {
   if (static_cast<std::size_t>(got) != sizeof header + header.size) return Heard::nonsense;
   switch (header.kind) {
     case Control::fork:
-      fork_worker(header.id, header.value);
+      fork_worker(header.id, header.value, passed.number);
       return Heard::message;
     case Control::signal:
       if (auto worker = workers_.find(header.id); worker != workers_.end()) kill(worker->second, header.value);

@@ -7,8 +7,9 @@
 #include "exchange/request_words.h"
 #include "exchange/sent_file.h"
 #include "exchange/spooled_body.h"
+#include "models/module/lease_owner.h"
+#include "models/module/worker_line.h"
 #include "models/module/worker_process.h"
-#include "process/output_lines.h"
 #include "upstream/worker_stream_call.h"
 
 namespace fivefold::models::module {
@@ -18,45 +19,6 @@ using exchange::Exchange;
 using exchange::Request;
 using exchange::Response;
 using process::Lease;
-
-std::string_view severity_name(int severity) {
-  static constexpr std::string_view kNames[] = {"emergency", "alert",  "critical", "error",
-                                                "warning",   "notice", "",         "debug"};
-  return kNames[severity & 7];
-}
-
-// Keeps the worker leased until it takes the next request, which may be longer than its request lives.
-class LeaseOwner final : public upstream::WorkerOwner {
- public:
-  LeaseOwner(std::unique_ptr<Lease> lease, std::shared_ptr<const ModuleProgram> program, std::string request_id)
-      : lease_(std::move(lease)), program_(std::move(program)), request_id_(std::move(request_id)) {}
-  ~LeaseOwner() override {
-    if (lines_) lines_->finish();
-  }
-  void died(const Error& error) override { lease_->died(error.message); }
-  void broke(const Error& error) override { program_->status->count_failure(error.message); }
-  void log(int severity, std::string_view text, bool ends) override {
-    if (!lines_) {
-      lines_.emplace(program_->log, program_->settings.name, request_id_);
-      lines_->set_pid(lease_->pid());
-    }
-    if (!std::exchange(within_line_, !ends))
-      if (const auto name = severity_name(severity); !name.empty())
-        lines_->take(std::string(name) + ": ", net::Clock::now());
-    lines_->take(text, net::Clock::now());
-    if (ends) lines_->take("\n", net::Clock::now());
-  }
-  void outlives_request() override { lease_->keep_words(); }
-  void leaves() override { lease_->leaves(); }
-  void kill(std::string reason) override { lease_->kill(std::move(reason)); }
-
- private:
-  std::unique_ptr<Lease> lease_;
-  std::shared_ptr<const ModuleProgram> program_;
-  std::string request_id_;
-  std::optional<process::OutputLines> lines_;
-  bool within_line_ = false;
-};
 
 Error counted(Error error, const ModuleProgram& program) {
   program.status->count_failure(error.message);
@@ -144,36 +106,58 @@ net::Task<Result<Response>> ModuleHandler::run(Program program, Selection select
                   .streams = config::takes_streams(module),
                   .upgrade = !module.asgi.empty() && is_websocket(request.head)};
   process::LeaseWish wish{.request_id = exchange.id.text(), .what = exchange::request_in_words(request.head)};
+  WorkerLine& line = *program->lines[loop.index()];
+  const auto variables = [&] {
+    return program->environment.build({.head = request.head,
+                                       .peer = request.peer,
+                                       .script_name = selection.script_name,
+                                       .path_info = selection.path_info,
+                                       .script_filename = selection.script_filename,
+                                       .content_length = has_body ? length : std::nullopt,
+                                       .request_id = exchange.id.text(),
+                                       .user = exchange.user,
+                                       .auth_type = exchange.auth_type,
+                                       .redirected_path = exchange.redirected_path,
+                                       .redirected_query = exchange.redirected_query});
+  };
+  // Only what fits a channel's socket at once goes ahead.
+  const auto send_ahead = [&](upstream::WorkerChannel& channel) -> std::shared_ptr<upstream::WorkerExchange> {
+    const auto* body = request.body.as_bytes();
+    if (attempt.sends_body && (!body || body->view.size() > kMostAhead)) return nullptr;
+    auto block = variables();
+    if (block.bytes().size() > kMostAhead) return nullptr;
+    return upstream::WorkerExchange::send_ahead(call(*program, attempt, channel, nullptr, request, exchange),
+                                                std::move(block), request.body);
+  };
   for (int left = kTries;; --left) {
     auto lease = program->pool->try_lease(wish);
-    if (!lease) {
+    std::shared_ptr<upstream::WorkerExchange> sent;
+    if (!lease && attempt.streams) {
       auto waited = co_await program->pool->lease(loop, wish);
       if (!waited) co_return std::unexpected(tell_of_start(std::move(waited.error()), *program, exchange));
       lease = std::move(*waited);
+    } else if (!lease) {
+      WaitingRequest waiting(program, line, loop, wish, request.body, send_ahead);
+      auto turn = co_await waiting.turn();
+      if (!turn && waiting.was_lost()) co_return std::unexpected(counted(std::move(turn.error()), *program));
+      if (!turn) co_return std::unexpected(tell_of_start(std::move(turn.error()), *program, exchange));
+      lease = std::move(turn->lease);
+      sent = std::move(turn->sent);
     }
     wish.not_this = lease->instance();
     auto& address = static_cast<WorkerAddress&>(lease->address());
     const bool open = attempt.streams ? address.streams_on(loop)->is_open() : address.on(loop).stream() != nullptr;
-    if (!open) {  // its end has been seen here, and is not known to the pool yet
+    if (!sent && !open) {  // its end has been seen here, and is not known to the pool yet
       lease->died("its channel has ended");
       if (left > 0) continue;
       co_return std::unexpected(tell_of_start(
           {Code::program_failed, "The workers ended before they had read the request."}, *program, exchange));
     }
-    auto variables = program->environment.build({.head = request.head,
-                                                 .peer = request.peer,
-                                                 .script_name = selection.script_name,
-                                                 .path_info = selection.path_info,
-                                                 .script_filename = selection.script_filename,
-                                                 .content_length = has_body ? length : std::nullopt,
-                                                 .request_id = exchange.id.text(),
-                                                 .user = exchange.user,
-                                                 .auth_type = exchange.auth_type,
-                                                 .redirected_path = exchange.redirected_path,
-                                                 .redirected_query = exchange.redirected_query});
-    if (!gateway::request_fits(variables))
+    auto block = sent ? process::StringBlock() : variables();
+    if (!sent && !gateway::request_fits(block))
       co_return fail(Code::header_too_large, "the request has more header fields than a worker can be sent");
-    auto answer = co_await ask(program, attempt, std::move(lease), std::move(variables), request, exchange);
+    auto answer =
+        co_await ask(program, attempt, std::move(lease), std::move(sent), std::move(block), request, exchange);
     if (answer) {
       auto response = co_await respond(program, std::move(*answer), request, exchange);
       co_return response;
@@ -192,38 +176,52 @@ net::Task<Result<Response>> ModuleHandler::run(Program program, Selection select
   }
 }
 
-// What both kinds of channel are told of a request.
+upstream::WorkerCall ModuleHandler::call(const ModuleProgram& program, Attempt& attempt,
+                                         upstream::WorkerChannel& channel, std::unique_ptr<upstream::WorkerOwner> owner,
+                                         Request& request, Exchange& exchange) {
+  const config::Module& module = program.settings.module;
+  return {.channel = channel,
+          .owner = std::move(owner),
+          .exchange = exchange,
+          .method = request.head.method,
+          .body = attempt.sends_body ? std::move(request.body) : exchange::Body(),
+          .body_length = attempt.body_length,
+          .soft = attempt.soft,
+          .hard = attempt.soft + module.timeout_grace,
+          .head_limit = module.output_head,
+          .cgi_redirects = module.language == config::Language::perl && module.psgi.empty(),
+          .buffer = module.buffer};
+}
+
+// One that was sent ahead has its turn now; any other is sent.
 net::Task<upstream::WorkerResult> ModuleHandler::ask(Program program, Attempt& attempt, std::unique_ptr<Lease> lease,
+                                                     std::shared_ptr<upstream::WorkerExchange> sent,
                                                      process::StringBlock variables, Request& request,
                                                      Exchange& exchange) {
   const config::Module& module = program->settings.module;
+  net::Loop& loop = exchange.world.loop;
   auto& address = static_cast<WorkerAddress&>(lease->address());
-  auto owner = std::make_unique<LeaseOwner>(std::move(lease), program, std::string(exchange.id.text()));
-  auto body = attempt.sends_body ? std::move(request.body) : exchange::Body();
+  std::string id(exchange.id.text());
   if (attempt.streams)
-    return upstream::call_worker_stream({.streams = address.streams_on(exchange.world.loop),
-                                         .owner = std::move(owner),
-                                         .exchange = exchange,
-                                         .method = request.head.method,
-                                         .body = std::move(body),
-                                         .body_length = attempt.body_length,
-                                         .soft = attempt.soft,
-                                         .hard = attempt.soft + module.timeout_grace,
-                                         .head_limit = module.output_head,
-                                         .upgrade = attempt.upgrade,
-                                         .tunnel_timeout = module.tunnel_timeout},
-                                        std::move(variables));
-  return upstream::call_worker({.channel = address.on(exchange.world.loop),
-                                .owner = std::move(owner),
-                                .exchange = exchange,
-                                .method = request.head.method,
-                                .body = std::move(body),
-                                .body_length = attempt.body_length,
-                                .soft = attempt.soft,
-                                .hard = attempt.soft + module.timeout_grace,
-                                .head_limit = module.output_head,
-                                .cgi_redirects = module.language == config::Language::perl && module.psgi.empty(),
-                                .buffer = module.buffer},
+    return upstream::call_worker_stream(
+        {.streams = address.streams_on(loop),
+         .owner = std::make_unique<LeaseOwner>(std::move(lease), program, std::move(id), nullptr, nullptr),
+         .exchange = exchange,
+         .method = request.head.method,
+         .body = attempt.sends_body ? std::move(request.body) : exchange::Body(),
+         .body_length = attempt.body_length,
+         .soft = attempt.soft,
+         .hard = attempt.soft + module.timeout_grace,
+         .head_limit = module.output_head,
+         .upgrade = attempt.upgrade,
+         .tunnel_timeout = module.tunnel_timeout},
+        std::move(variables));
+  auto& channel = address.on(loop);
+  WorkerLine& line = *program->lines[loop.index()];
+  if (!sent) line.begins(channel);
+  auto owner = std::make_unique<LeaseOwner>(std::move(lease), program, std::move(id), &line, &channel);
+  if (sent) return upstream::WorkerExchange::go_on_with(std::move(sent), std::move(owner));
+  return upstream::call_worker(call(*program, attempt, channel, std::move(owner), request, exchange),
                                std::move(variables));
 }
 

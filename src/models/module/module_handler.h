@@ -4,12 +4,13 @@
 
 #include "exchange/exchange.h"
 #include "models/module/module_program.h"
-#include "upstream/worker_call.h"
+#include "upstream/worker_exchange.h"
 
 namespace fivefold::models::module {
 
 class ModuleHandler final : public exchange::Handler {
  public:
+  static constexpr std::size_t kMostAhead = 16 * 1024;  // bytes of a request that is sent ahead: variables, body
   static constexpr int kTries = 3;  // workers that may turn out to be gone before one has read the request
 
   explicit ModuleHandler(std::shared_ptr<const ModuleProgram> program) : program_(std::move(program)) {}
@@ -18,7 +19,11 @@ class ModuleHandler final : public exchange::Handler {
  private:
   using Program = std::shared_ptr<const ModuleProgram>;
   struct Attempt;
+  static upstream::WorkerCall call(const ModuleProgram& program, Attempt& attempt, upstream::WorkerChannel& channel,
+                                   std::unique_ptr<upstream::WorkerOwner> owner, exchange::Request& request,
+                                   exchange::Exchange& exchange);
   static net::Task<upstream::WorkerResult> ask(Program program, Attempt& attempt, std::unique_ptr<process::Lease> lease,
+                                               std::shared_ptr<upstream::WorkerExchange> sent,
                                                process::StringBlock variables, exchange::Request& request,
                                                exchange::Exchange& exchange);
   static net::Task<Result<void>> receive_body(Program program, exchange::Request& request, exchange::Exchange& exchange,

@@ -110,7 +110,8 @@ net::Task<Result<process::Launched>> ModuleLauncher::launch(std::uint32_t id,
     co_return std::unexpected(std::move(worker.error()));
   }
   journey->step("forked", surroundings.home.now(), "pid " + std::to_string(worker->child->pid()));
-  auto address = std::make_shared<WorkerAddress>(std::move(worker->channels), surroundings.loops, head_limit);
+  auto address = std::make_shared<WorkerAddress>(std::move(worker->channels), std::move(worker->claims),
+                                                 surroundings.loops, head_limit);
   auto process = std::make_unique<WorkerProcess>(std::move(worker->child), address);
   co_return process::Launched{std::move(process), std::move(address)};
 }

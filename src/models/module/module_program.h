@@ -2,6 +2,7 @@
 // One [program.NAME] with model = "module", as its requests see it: settings that never change, and what they share.
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "base/line_file.h"
 #include "config/config.h"
@@ -14,6 +15,8 @@
 namespace fivefold::models::module {
 
 // Held by the handler and by every request that is under way: a reload lets go of the handler while requests go on.
+class WorkerLine;
+
 struct ModuleProgram {
   config::Program settings;
   std::string temporary_folder;  // for request bodies that are buffered
@@ -22,7 +25,8 @@ struct ModuleProgram {
   std::shared_ptr<exchange::Handler> files;  // of what lies beside the scripts; null: nothing is sent
   std::shared_ptr<process::Pool> pool;
   std::shared_ptr<process::PoolStatus> status;
-  LineFile& log;  // outlives it
+  std::vector<std::shared_ptr<WorkerLine>> lines;  // one for each event loop, by its index
+  LineFile& log;                                   // outlives it
 };
 
 }  // namespace fivefold::models::module

@@ -8,6 +8,7 @@
 #include "gateway/worker_protocol.h"
 #include "models/module/module_handler.h"
 #include "models/module/slow_requests.h"
+#include "models/module/worker_line.h"
 #include "process/folder_watch.h"
 
 namespace fivefold::models::module {
@@ -43,6 +44,12 @@ process::PoolSettings pool_settings(const config::Program& program) {
           .eject_failures = 0,  // what a script does is no fault of its worker's
           .requests_crash = true,
           .start_failure_status = gateway::worker::kExitStart};
+}
+
+std::vector<std::shared_ptr<WorkerLine>> lines_for(std::span<net::Loop* const> loops) {
+  std::vector<std::shared_ptr<WorkerLine>> lines;
+  for (net::Loop* loop : loops) lines.push_back(std::make_shared<WorkerLine>(*loop));
+  return lines;
 }
 
 }  // namespace
@@ -100,6 +107,7 @@ Result<ModuleModel> Modules::configure(const config::Program& program, const con
                         .files = std::move(files),
                         .pool = running->pool,
                         .status = running->status,
+                        .lines = lines_for(surroundings_.loops),
                         .log = program_log});
   return ModuleModel{.handler = std::make_shared<ModuleHandler>(std::move(shared)), .status = running->status};
 }

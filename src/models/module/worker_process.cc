@@ -5,17 +5,20 @@
 #include "models/module/start_diagnosis.h"
 
 namespace fivefold::models::module {
-
-WorkerAddress::WorkerAddress(std::vector<UniqueFd> channels, std::span<net::Loop* const> loops, std::size_t head_limit)
+WorkerAddress::WorkerAddress(std::vector<UniqueFd> channels, std::unique_ptr<upstream::WorkerClaims> claims,
+                             std::span<net::Loop* const> loops, std::size_t head_limit)
     : loops_(loops.begin(), loops.end()),
       head_limit_(head_limit),
       fds_(std::move(channels)),
+      claims_(std::move(claims)),
       of_loop_(loops_.size()),
       streams_(loops_.size()) {}
 
 WorkerAddress::~WorkerAddress() {
   for (std::size_t i = 0; i < of_loop_.size(); ++i) {
-    if (of_loop_[i]) loops_[i]->destroy_here(std::move(of_loop_[i]));
+    if (of_loop_[i])  // the page of claims outlives the channels
+      loops_[i]->destroy_here(
+          {nullptr, [channel = std::move(of_loop_[i]), claims = claims_](void*) mutable { channel.reset(); }});
     if (streams_[i])  // its reader holds it too
       loops_[i]->destroy_here({nullptr, [streams = std::move(streams_[i])](void*) { streams->close(); }});
   }
@@ -24,7 +27,9 @@ WorkerAddress::~WorkerAddress() {
 upstream::WorkerChannel& WorkerAddress::on(net::Loop& loop) {
   const auto index = loop.index();
   auto& one = of_loop_[index];
-  if (!one) one = std::make_shared<upstream::WorkerChannel>(loop, std::move(fds_[index]), head_limit_);
+  if (!one)
+    one = std::make_shared<upstream::WorkerChannel>(loop, std::move(fds_[index]), head_limit_,
+                                                    claims_ ? claims_->of_channel(index) : upstream::ChannelClaims());
   return *one;
 }
 

@@ -15,8 +15,9 @@ namespace fivefold::models::module {
 // The channels to one worker, one for each event loop. A loop uses its own and no other.
 class WorkerAddress final : public process::InstanceAddress, public std::enable_shared_from_this<WorkerAddress> {
  public:
-  // `loops` by their index; they outlive this. `channels` are in their order.
-  WorkerAddress(std::vector<UniqueFd> channels, std::span<net::Loop* const> loops, std::size_t head_limit);
+  // `loops` by their index; they outlive this. `channels` are in their order. `claims` may be null.
+  WorkerAddress(std::vector<UniqueFd> channels, std::unique_ptr<upstream::WorkerClaims> claims,
+                std::span<net::Loop* const> loops, std::size_t head_limit);
   ~WorkerAddress() override;
   upstream::WorkerChannel& on(net::Loop& loop);
   // The same of a worker that takes several requests at once. A worker is asked in one of the two ways alone.
@@ -28,6 +29,7 @@ class WorkerAddress final : public process::InstanceAddress, public std::enable_
   std::vector<net::Loop*> loops_;
   std::size_t head_limit_;
   std::vector<UniqueFd> fds_;  // of loops that have not used theirs yet
+  std::shared_ptr<upstream::WorkerClaims> claims_;
   std::vector<std::shared_ptr<upstream::WorkerChannel>> of_loop_;
   std::vector<std::shared_ptr<upstream::WorkerStreams>> streams_;
 };

@@ -146,17 +146,22 @@ net::Task<Result<Zygote::Worker>> Zygote::fork(std::uint32_t id, unsigned channe
   const auto self = shared_from_this();
   if (!alive()) co_return fail(Code::program_failed, "the interpreter has ended");
   Pending pending(*this, id);
+  auto claims = upstream::WorkerClaims::make();
+  if (!claims) co_return std::unexpected(std::move(claims.error()));
   tail_.clear();  // what comes from here on may be this worker's last words
-  tell(Control::fork, id, static_cast<std::int32_t>(channels));
+  const int page = (*claims)->fd().get();
+  tell(Control::fork, id, static_cast<std::int32_t>(channels), {&page, 1});
+  (*claims)->close_fd();
   co_await pending.decided.wait();
   if (!pending.worker) co_return fail(Code::program_failed, pending.refusal);
+  pending.worker->claims = std::move(*claims);
   co_return std::move(*pending.worker);
 }
 
-void Zygote::tell(Control kind, std::uint32_t id, std::int32_t value) {
+void Zygote::tell(Control kind, std::uint32_t id, std::int32_t value, std::span<const int> fds) {
   if (!control_) return;
   const ControlHeader header{.kind = kind, .id = id, .value = value};
-  (void)control_->send({reinterpret_cast<const char*>(&header), sizeof header});  // its end is heard of otherwise
+  (void)control_->send({reinterpret_cast<const char*>(&header), sizeof header}, fds);  // its end is heard of otherwise
 }
 
 // It runs somebody's code: what it says is checked, and costs this program alone.
@@ -193,7 +198,8 @@ void Zygote::heard(std::string_view message, std::vector<UniqueFd> fds) {
 void Zygote::started(std::uint32_t id, pid_t pid, std::vector<UniqueFd> fds) {
   const auto found = pending_.find(id);
   if (found == pending_.end() || pid <= 0) return tell(Control::signal, id, SIGKILL);  // nobody waits for it any more
-  found->second->worker = Worker{std::make_unique<WorkerChild>(shared_from_this(), home_, id, pid), std::move(fds)};
+  found->second->worker =
+      Worker{std::make_unique<WorkerChild>(shared_from_this(), home_, id, pid), std::move(fds), nullptr};
   found->second->decided.set();
 }
 

@@ -4,6 +4,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -13,6 +14,7 @@
 #include "net/stream.h"
 #include "process/child.h"
 #include "process/output_lines.h"
+#include "upstream/worker_claims.h"
 
 namespace fivefold::models::module {
 
@@ -48,6 +50,7 @@ class Zygote : public std::enable_shared_from_this<Zygote> {
   struct Worker {
     std::unique_ptr<WorkerChild> child;
     std::vector<UniqueFd> channels;  // one for each event loop
+    std::unique_ptr<upstream::WorkerClaims> claims;
   };
   // Code::program_failed when it cannot fork, or ends.
   net::Task<Result<Worker>> fork(std::uint32_t id, unsigned channels);
@@ -69,7 +72,7 @@ class Zygote : public std::enable_shared_from_this<Zygote> {
   void started(std::uint32_t id, pid_t pid, std::vector<UniqueFd> fds);
   void control_closed();
   void signal(std::uint32_t id, int number);
-  void tell(gateway::worker::Control kind, std::uint32_t id, std::int32_t value);
+  void tell(gateway::worker::Control kind, std::uint32_t id, std::int32_t value, std::span<const int> fds = {});
   net::Task<void> read_output(Output& output);
   net::Task<void> watch_exit();
   net::Task<void> tell_end();
