@@ -54,7 +54,8 @@ def test_nonsense_of_a_worker(hostile):
         assert b"Injected" not in body
         assert outcome(site, "/good") == (200, b"good"), f"after {name}"
     assert outcome(site, "/then-random") == (200, b"good")
-    assert outcome(site, "/good")[0] in (200, 502), "the bytes may be found when the next request is there"
+    for _ in range(4):
+        assert outcome(site, "/good")[0] in (200, 502), "bytes that come later may be found when the next request is there"
     for name in CUT:
         assert outcome(site, f"/{name}")[0] in ("cut", 500, 502), name
         assert outcome(site, "/good") == (200, b"good"), f"after {name}"

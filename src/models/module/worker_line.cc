@@ -96,6 +96,11 @@ void WorkerLine::ended(upstream::WorkerChannel& channel, std::unique_ptr<process
     return pass_on(channel, std::move(lease), std::move(next));
   }
   workers_.erase(worker);
+  // What lies behind the answer would be the beginning of somebody else's.
+  if (channel.stream() && !channel.stream()->buffered().empty()) {
+    lease->kill("it has said more than it was asked for");
+    channel.close();
+  }
 }
 
 // The last thing that is done with the line: what nobody waits for may end within it, and come back here.
