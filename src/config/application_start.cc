@@ -16,6 +16,7 @@ namespace {
 namespace fs = std::filesystem;
 using Sign = ApplicationFolder::Sign;
 
+constexpr std::string_view kPythonVersion = "3.11.";  // of the worker: Debian 12's
 constexpr std::array<std::string_view, 3> kEnvironments = {"venv", ".venv", "env"};
 
 // What a header of a request, an option or a URL can have without being written in another way.
@@ -53,7 +54,10 @@ class Starter {
         asgi("asgi:" + python_callable(read_source(folder_ + "/asgi.py")), false);
         break;
       case Sign::psgi:
-        start_.command = {tool("starman"), "--listen", "{socket}", "app.psgi"};
+        if (tools_.perl)
+          start_.psgi = "app.psgi";
+        else
+          start_.command = {tool("starman"), "--listen", "{socket}", "app.psgi"};
         break;
       case Sign::rack:
         rack();
@@ -105,8 +109,26 @@ class Starter {
     return path + "/bin/" + name;
   }
 
+  // Whether the server's own worker can run it: not from an environment of another Python than its own.
+  bool own_python() {
+    if (!tools_.python) return false;
+    start_.venv = environment();
+    if (start_.venv.empty()) return true;
+    const auto text = read_source(start_.venv + "/pyvenv.cfg");
+    const auto at =
+        text.find("version");  // "version = 3.11.2", or of uv and virtualenv "version_info = 3.11.2.final.0"
+    const auto line = at == std::string::npos ? std::string() : text.substr(at, text.find('\n', at) - at);
+    if (line.empty() || line.find("= " + std::string(kPythonVersion)) != std::string::npos) return true;
+    start_.venv.clear();
+    return false;
+  }
+
   // gunicorn takes the prefix off by itself when it is told, and its application then knows where it is.
   void wsgi(const std::string& callable) {
+    if (own_python()) {
+      start_.wsgi = callable;
+      return;
+    }
     start_.command = {python_tool("gunicorn"), callable, "--bind", "unix:{socket}"};
     if (prefix_.empty() || !is_plain(prefix_)) return;
     start_.command.insert(start_.command.end(), {"--env", "SCRIPT_NAME=" + prefix_});
@@ -114,6 +136,10 @@ class Starter {
   }
 
   void asgi(const std::string& callable, bool factory) {
+    if (own_python()) {
+      start_.asgi = callable + (factory ? "()" : "");
+      return;
+    }
     start_.command = {python_tool("uvicorn"), callable, "--uds", "{socket}", "--forwarded-allow-ips", "*"};
     if (factory) start_.command.emplace_back("--factory");
     if (!prefix_.empty() && is_plain(prefix_)) start_.command.insert(start_.command.end(), {"--root-path", prefix_});

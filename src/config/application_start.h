@@ -9,6 +9,9 @@ namespace fivefold::config {
 
 struct ApplicationStart {
   std::vector<std::string> command = {};
+  // Instead of a command, the server's own workers: "module:callable", or a file of PSGI.
+  std::string wsgi = {}, asgi = {}, psgi = {};
+  std::string venv = {};      // of wsgi and asgi
   std::string servlet = {};   // instead: a WAR file or a folder, beneath the application's folder
   std::string path = {};      // PATH of its environment; empty: the usual one
   bool strip_prefix = false;  // it knows nothing of where it is mounted
@@ -19,7 +22,10 @@ struct ApplicationStart {
 struct ToolPath {
   std::string usual;
   std::string also = {};
-  bool php = false;  // the worker that runs PHP is installed
+  // Whether the worker for a language is installed.
+  bool php = false;
+  bool python = false;
+  bool perl = false;
 };
 
 // `directory` is the scanned folder, absolute: an environment of Python may lie there for all applications in it.

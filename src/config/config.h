@@ -243,21 +243,27 @@ enum class Language : std::uint8_t { php, perl, python };
 
 // What runs an ASGI application's coroutines; any: uvloop where it is installed.
 enum class PythonLoop : std::uint8_t { any, uvloop, asyncio };
+// Whether an ASGI application is told that its worker starts and ends; where_known: if it knows that protocol.
+enum class Lifespan : std::uint8_t { where_known, on, off };
 
 // A program that runs in an interpreter which the server's own workers hold.
 struct Module {
   Language language = Language::php;
   std::string root = {};  // a folder: PHP's site, Perl's scripts, where Python finds its modules
   // What answers; of the languages that have several ways, exactly one is set.
-  std::string script = {};            // Perl: one CGI program for every path under its route
-  std::string psgi = {};              // Perl: the file of a PSGI application
-  std::string wsgi = {};              // Python: "module:callable"
-  std::string asgi = {};              // Python: the same of an ASGI application
-  bool application = false;           // written as model = "app"
-  std::uint32_t threads = 1;          // WSGI: requests at once in a worker
-  std::uint32_t concurrency = 100;    // ASGI: requests at once in a worker
-  PythonLoop loop = PythonLoop::any;  // ASGI
-  milliseconds tunnel_timeout = 1h;   // ASGI: a WebSocket without a byte either way
+  std::string script = {};                              // Perl: one CGI program for every path under its route
+  std::string psgi = {};                                // Perl: the file of a PSGI application
+  std::string wsgi = {};                                // Python: "module:callable"
+  std::string asgi = {};                                // Python: the same of an ASGI application
+  bool application = false;                             // written as model = "app"
+  std::uint32_t threads = 1;                            // WSGI: requests at once in a worker
+  std::uint32_t concurrency = 100;                      // ASGI: requests at once in a worker
+  PythonLoop loop = PythonLoop::any;                    // ASGI
+  Lifespan lifespan = Lifespan::where_known;            // ASGI
+  milliseconds tunnel_timeout = 1h;                     // ASGI: a WebSocket without a byte either way
+  std::uint64_t websocket_max_size = 16 * 1024 * 1024;  // ASGI: of a message from a client, inflated
+  milliseconds websocket_ping_interval = 20s;           // ASGI: the worker pings; 0: never. Whole seconds
+  milliseconds websocket_ping_timeout = 20s;            // ASGI: and waits so long for a byte; 0: for ever
   std::vector<std::string> try_files = {"{path}", "{path}/", "/index.php"};  // PHP: tried in this order
   bool try_given = false;                                                    // `try` was written
   std::vector<std::string> index = {"index.php", "index.html"};              // PHP: of a folder

@@ -178,13 +178,14 @@ class Builder {
                      .missing = start.problem};
     const bool on_demand = pattern != "/*";
     for (const auto& word : start.command) mounted.found.start += " " + printable(word, 200);
+    if (const auto own = own_worker(start); !own.empty()) mounted.found.start = own;
     if (!start.servlet.empty())
       mounted.found.start =
           " a container for " + (start.servlet != "." ? printable(sign.substr(sign.rfind('/') + 1), 200)
                                  : folder.empty()     ? std::string("this folder")
                                                       : printable(folder, 200));
-    mounted.found.start =
-        std::string("a process that stays") + (on_demand ? ", from the first request on:" : ":") + mounted.found.start;
+    mounted.found.start = std::string(own_worker(start).empty() ? "a process that stays" : "a worker that stays") +
+                          (on_demand ? ", from the first request on:" : ":") + mounted.found.start;
     if (!start.problem.empty()) return mounted;
     if (!can_be_pattern(pattern)) {
       mounted.found.missing = "the folder's name cannot be written in a route; rename it";
@@ -194,6 +195,14 @@ class Builder {
     mounted.program = program_of(mounted.name, folder, start, on_demand);
     look_at_program(mounted);
     return mounted;
+  }
+
+  // " WSGI, shop.wsgi:application"; empty for what has a process of its own.
+  static std::string own_worker(const ApplicationStart& start) {
+    if (!start.wsgi.empty()) return " WSGI, " + printable(start.wsgi, 200);
+    if (!start.asgi.empty()) return " ASGI, " + printable(start.asgi, 200);
+    if (!start.psgi.empty()) return " PSGI, " + printable(start.psgi, 200);
+    return {};
   }
 
   std::string free_name(const std::string& pattern) {
@@ -208,12 +217,16 @@ class Builder {
   static std::string program_of(const std::string& name, const std::string& folder, const ApplicationStart& start,
                                 bool on_demand) {
     std::string text = "[program." + name + "]\nmodel = \"app\"\nroot = " + toml_string("./" + folder) + "\n";
+    for (const auto& [key, value] :
+         {std::pair("wsgi", start.wsgi), {"asgi", start.asgi}, {"psgi", start.psgi}, {"venv", start.venv}})
+      if (!value.empty()) text += std::string(key) + " = " + toml_string(value) + "\n";
     if (!start.servlet.empty()) text += "servlet = " + toml_string(start.servlet) + "\n";
     for (std::size_t i = 0; i < start.command.size(); ++i)
       text += (i == 0 ? "command = [" : ", ") + toml_string(start.command[i]);
     if (!start.command.empty()) text += "]\n";
     // Many folders may lie here: what nobody asks for does not run.
     if (on_demand) text += "instances = { min = 0, max = 1, idle_timeout = \"10m\" }\n";
+    if (!own_worker(start).empty()) return text;  // the server tells it its prefix
     if (start.strip_prefix) text += "strip_prefix = true\n";
     if (!start.path.empty()) text += "env = { PATH = " + toml_string(start.path) + " }\n";
     return text;
@@ -446,9 +459,13 @@ class Builder {
 Folder read_folder(const std::string& directory, const std::vector<std::string>& listen,
                    const std::optional<ToolPath>& tools) {
   const char* const own = std::getenv("PATH");
-  const bool php = !tools && !worker_executable(Language::php).empty();
+  const auto has = [&tools](Language language) { return !tools && !worker_executable(language).empty(); };
   return Builder(directory, listen,
-                 tools.value_or(ToolPath{.usual = std::string(kSearchPath), .also = own ? own : "", .php = php}))
+                 tools.value_or(ToolPath{.usual = std::string(kSearchPath),
+                                         .also = own ? own : "",
+                                         .php = has(Language::php),
+                                         .python = has(Language::python),
+                                         .perl = has(Language::perl)}))
       .build();
 }
 

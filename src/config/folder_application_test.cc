@@ -185,6 +185,29 @@ TEST_F(FolderApplication, PythonComesFromItsEnvironment) {
   EXPECT_EQ(answer(again, "/venv/bin/gunicorn").name, "deny");
 }
 
+TEST_F(FolderApplication, TheServersOwnWorkersRunPythonAndPerl) {
+  folder_.write("wsgi/wsgi.py", "app = 1\n");
+  folder_.write("fast/main.py", "from fastapi import FastAPI\ndef create_app():\n  return FastAPI()\n");
+  folder_.write("django/manage.py", "os.environ.setdefault('DJANGO_SETTINGS_MODULE', 'shop.settings')  # django\n");
+  folder_.write("django/shop/wsgi.py", "application = get_wsgi_application()\n");
+  folder_.write("django/venv/pyvenv.cfg", "home = /usr/bin\nversion = 3.11.2\n");
+  folder_.write("psgi/app.psgi", "sub {}");
+  folder_.write("newer/wsgi.py", "");
+  folder_.write("newer/venv/pyvenv.cfg", "home = /usr/bin\nversion = 3.12.1\n");
+  folder_.write("newer/venv/bin/gunicorn", "#!/bin/sh\n", 0755);
+  path_.python = path_.perl = true;
+  const auto text = read_folder(folder_.path(), {}, path_).toml;
+  for (const auto* line : {"wsgi = \"wsgi:app\"", "asgi = \"main:create_app()\"", "wsgi = \"shop.wsgi:application\"",
+                           "psgi = \"app.psgi\"", "command = [\"venv/bin/gunicorn\""})
+    EXPECT_THAT(text, HasSubstr(line));
+  EXPECT_THAT(text, HasSubstr("venv = \"" + (folder_ / "django/venv") + "\""));
+  EXPECT_THAT(text, ::testing::Not(HasSubstr("starman")));
+  const auto found = read_folder(folder_.path(), {}, path_).found;
+  EXPECT_TRUE(std::ranges::any_of(found, [](const auto& each) {
+    return each.start == "a worker that stays, from the first request on: WSGI, shop.wsgi:application";
+  }));
+}
+
 TEST_F(FolderApplication, ToolsOfTheUserAreFound) {
   folder_.write("a/server.js", "x");
   path_ = {.usual = "/nowhere", .also = "relative:" + tools_.path()};

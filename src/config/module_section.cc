@@ -19,8 +19,13 @@ constexpr std::uint64_t kLeastMemory = 1024 * 1024;  // of a worker: below it a 
 constexpr milliseconds kLeastAge = 1s;
 constexpr milliseconds kLeastSlow = 10ms;
 constexpr milliseconds kLongestGrace = 1h;
-constexpr std::uint32_t kMostThreads = 1000;
+constexpr std::uint64_t kMostMessage = 1ull << 30;
+constexpr std::uint32_t kMostThreads = 256;
 constexpr std::uint32_t kMostAtOnce = 100'000;
+
+// That only ASGI applications have a use for.
+constexpr std::array<std::string_view, 6> kAsgiKeys = {
+    "loop", "lifespan", "tunnel_timeout", "websocket_max_size", "websocket_ping_interval", "websocket_ping_timeout"};
 
 Complaint check_try(std::string_view text) {
   if (text == "=404" || text == "{path}" || text == "{path}/") return {};
@@ -78,6 +83,22 @@ void read_ini(TableReader& reader, std::string_view key, std::vector<std::pair<s
       faults.error(value.at, name + " is a table", "write \"" + printable(entry.key) + ".NAME\" in quotation marks");
     else
       faults.error(value.at, name + " must be a string, a whole number, true or false");
+  }
+}
+
+void read_websockets(TableReader& reader, Module& module) {
+  Faults& faults = reader.context().faults;
+  reader.size("websocket_max_size", module.websocket_max_size);
+  if (module.websocket_max_size == 0 || module.websocket_max_size > kMostMessage)
+    faults.error(reader.table().find("websocket_max_size")->value.at,
+                 reader.name("websocket_max_size") + " is not between 1 byte and 1GB",
+                 "write the longest message that the application shall get, as in \"16MB\"");
+  for (const auto& [key, field] : {std::pair("websocket_ping_interval", &module.websocket_ping_interval),
+                                   std::pair("websocket_ping_timeout", &module.websocket_ping_timeout)}) {
+    reader.duration(key, *field, kNoTime);
+    if (*field % std::chrono::seconds(1) != kNoTime)
+      faults.error(reader.table().find(key)->value.at, reader.name(key) + " is not a number of whole seconds",
+                   "write \"20s\", or \"0s\" for none");
   }
 }
 
@@ -142,8 +163,7 @@ void check_python(const Node& table, const std::string& name, Faults& faults) {
   };
   if (wsgi) {
     refuse("concurrency", "asgi", "threads");
-    refuse("loop", "asgi", "");
-    refuse("tunnel_timeout", "asgi", "");
+    for (const auto key : kAsgiKeys) refuse(key, "asgi", "");
   } else {
     refuse("threads", "wsgi", "concurrency");
     refuse("buffer", "wsgi", "");
@@ -219,7 +239,10 @@ void read_module(TableReader& reader, Module& module, bool describe) {
   reader.number("concurrency", module.concurrency, {1, kMostAtOnce});
   reader.choice("loop", module.loop,
                 {{"auto", PythonLoop::any}, {"uvloop", PythonLoop::uvloop}, {"asyncio", PythonLoop::asyncio}});
+  reader.choice("lifespan", module.lifespan,
+                {{"auto", Lifespan::where_known}, {"on", Lifespan::on}, {"off", Lifespan::off}});
   reader.duration("tunnel_timeout", module.tunnel_timeout);
+  read_websockets(reader, module);
   // A body that is streamed holds up nobody else where a worker has many requests at once.
   if (reader.table().find("asgi")) module.request_buffering = RequestBuffering::off;
   module.try_given = reader.table().find("try") != nullptr;
@@ -280,7 +303,8 @@ void check_module(const Node& table, const Program& program, Context& context) {
   belong({"extensions"}, {Language::php, Language::perl});
   belong({"script", "psgi"}, {Language::perl});
   belong({"path"}, {Language::python, Language::perl});
-  belong({"wsgi", "asgi", "venv", "threads", "concurrency", "loop", "tunnel_timeout"}, {Language::python});
+  belong({"wsgi", "asgi", "venv", "threads", "concurrency"}, {Language::python});
+  for (const auto key : kAsgiKeys) belong({key}, {Language::python});
   const Entry* root = table.find("root");
   switch (module.language) {
     case Language::php:
@@ -321,7 +345,11 @@ const std::vector<std::string_view>& module_keys() {
                                                      "threads",
                                                      "concurrency",
                                                      "loop",
+                                                     "lifespan",
                                                      "tunnel_timeout",
+                                                     "websocket_max_size",
+                                                     "websocket_ping_interval",
+                                                     "websocket_ping_timeout",
                                                      "try",
                                                      "index",
                                                      "extensions",

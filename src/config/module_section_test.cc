@@ -126,6 +126,14 @@ TEST(ParseModule, AsgiHasManyRequestsAtOnceAndTakesTheirBodiesAsTheyCome) {
   EXPECT_EQ(requests_at_once(module), 7u);
   EXPECT_EQ(module.loop, PythonLoop::uvloop);
   EXPECT_EQ(module.tunnel_timeout, std::chrono::minutes(5));
+  EXPECT_EQ(module.lifespan, Lifespan::where_known);
+  module =
+      module_of(module_program("asgi = \"a:b\"\nlifespan = \"off\"\nwebsocket_max_size = \"1MB\"\n"
+                               "websocket_ping_interval = \"0s\"\nwebsocket_ping_timeout = \"5s\""));
+  EXPECT_EQ(module.lifespan, Lifespan::off);
+  EXPECT_EQ(module.websocket_max_size, 1048576u);
+  EXPECT_EQ(module.websocket_ping_interval, std::chrono::seconds(0));
+  EXPECT_EQ(module.websocket_ping_timeout, std::chrono::seconds(5));
 }
 
 TEST(ParseModule, Faults) {
@@ -139,6 +147,9 @@ TEST(ParseModule, Faults) {
       {module_program("language = \"python\"\nroot = \"x\""), 3, "neither 'wsgi' nor 'asgi'", "shop:application"},
       {module_program("wsgi = \"a:b\"\nasgi = \"a:c\""), 6, "both 'wsgi' and 'asgi'", "two programs"},
       {module_program("wsgi = \"a:b\"\nconcurrency = 8"), 6, "goes with 'asgi'", "write threads = 8"},
+      {module_program("wsgi = \"a:b\"\nlifespan = \"on\""), 6, "goes with 'asgi'", "remove it"},
+      {module_program("asgi = \"a:b\"\nwebsocket_max_size = \"2GB\""), 6, "between 1 byte and 1GB", "16MB"},
+      {module_program("asgi = \"a:b\"\nwebsocket_ping_timeout = \"1500ms\""), 6, "whole seconds", "20s"},
       {module_program("asgi = \"a:b\"\nthreads = 8"), 6, "goes with 'wsgi'", "write concurrency = 8"},
       {module_program("wsgi = \"a:b\"\nloop = \"uvloop\""), 6, "goes with 'asgi'", "remove it"},
       {module_program("asgi = \"a:b\"\nloop = \"trio\""), 6, "\"auto\", \"uvloop\" or \"asyncio\"", ""},

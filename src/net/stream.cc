@@ -244,23 +244,28 @@ void Stream::look_for_hangup() {
 }
 
 // Reads only into room that is there: what is buffered must not move under somebody who looks at it.
-void Stream::watch_close(StopSource& stop) {
+void Stream::watch_close(StopSource& stop, std::chrono::milliseconds after) {
   watcher_ = &stop;
   if (reading_) return;
-  if (at_end_ || read_error_ != 0) {
+  if (at_end_ || read_error_ != 0)
     read_timer_.set(loop_.now());
-    return;
-  }
-  if (data_ ? end_ < capacity_ : make_room())
-    tls_ ? read_soon() : start_read();  // TLS may have something at once, and answers from the top of the loop only
-  else
+  else if (after.count() > 0)
+    read_timer_.set(loop_.now() + after);
+  else if (!read_on())
     read_timer_.set(loop_.now() + kLookAgain);
+}
+
+// For a watcher, if there is room.
+bool Stream::read_on() {
+  if (at_end_ || read_error_ != 0 || !(data_ ? end_ < capacity_ : make_room())) return false;
+  tls_ ? read_soon() : start_read();  // TLS may have something at once, and answers from the top of the loop only
+  return true;
 }
 
 void Stream::read_timer_fired(void* self) {
   auto* stream = static_cast<Stream*>(self);
   if (!stream->filler_) {
-    if (stream->watcher_ && !stream->reading_) stream->look_for_hangup();
+    if (stream->watcher_ && !stream->reading_ && !stream->read_on()) stream->look_for_hangup();
     return;
   }
   Fill* filler = std::exchange(stream->filler_, nullptr);

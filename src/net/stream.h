@@ -64,8 +64,9 @@ class Stream {
 
   // A read goes on in the background while nobody awaits fill(); `stop` is requested when the peer closes or resets.
   // Bytes that arrive are kept for the next fill(). Ends by itself at the next fill() or with unwatch(). A close that
-  // has been seen before is told too, at the top of the loop.
-  void watch_close(StopSource& stop);
+  // has been seen before is told too, at the top of the loop. It begins `after` a while: what is over sooner has not
+  // asked the kernel for what was not there.
+  void watch_close(StopSource& stop, std::chrono::milliseconds after = std::chrono::milliseconds{0});
   void unwatch();
 
   // Gives a small unused buffer back (an idle connection keeps `initial` bytes).
@@ -106,6 +107,7 @@ class Stream {
   std::unexpected<Error> read_failure() const;
   static void read_timer_fired(void* self);
   static void write_timer_fired(void* self);
+  bool read_on();
   void look_for_hangup();
   bool make_room();
 

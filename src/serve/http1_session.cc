@@ -173,7 +173,7 @@ net::Task<void> Http1Session::respond_to_request(bool& go_on) {
       auto handled =
           co_await net::until(resolution->handler->handle(std::move(request), exchange), client_left_, [this, &body] {
             body.watch_from_now();
-            stream_.watch_close(client_left_);
+            stream_.watch_close(client_left_, kWatchAfter);
           });
       client_gone = !handled;
       if (handled) result = std::move(*handled);

@@ -1,5 +1,6 @@
 #pragma once
 // One HTTP/1 connection, from its first byte to its close.
+#include <chrono>
 #include <memory>
 
 #include "http/head.h"
@@ -16,6 +17,9 @@ namespace fivefold::serve {
 // Lives in the coroutine that runs it; `loop` outlives it.
 class Http1Session {
  public:
+  // Whether a client is still there is looked at when its request takes longer than this.
+  static constexpr std::chrono::milliseconds kWatchAfter{20};
+
   Http1Session(LoopState& loop, UniqueFd fd, exchange::Peer peer, bool proxy_protocol);
   ~Http1Session();
   Http1Session(const Http1Session&) = delete;

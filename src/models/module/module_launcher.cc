@@ -19,6 +19,15 @@ void add_account(const config::Program& program, std::vector<std::pair<std::stri
   variables.emplace_back("LOGNAME", user.name);
 }
 
+void add_asgi(const config::Module& module, std::vector<std::string>& words) {
+  const auto seconds = [](std::chrono::milliseconds time) { return std::to_string(time / std::chrono::seconds(1)); };
+  if (module.lifespan != config::Lifespan::where_known)
+    words.push_back(module.lifespan == config::Lifespan::on ? "lifespan=on" : "lifespan=off");
+  words.push_back("websocket_max_size=" + std::to_string(module.websocket_max_size));
+  words.push_back("websocket_ping_interval=" + seconds(module.websocket_ping_interval));
+  words.push_back("websocket_ping_timeout=" + seconds(module.websocket_ping_timeout));
+}
+
 // The words of the worker's command line (workers/README.md).
 std::vector<std::string> words_of(const config::Program& program, const std::string& root) {
   const auto& module = program.module;
@@ -44,6 +53,7 @@ std::vector<std::string> words_of(const config::Program& program, const std::str
       if (module.threads > 1) add("threads", std::to_string(module.threads));
       if (module.loop != config::PythonLoop::any)
         add("loop", module.loop == config::PythonLoop::uvloop ? "uvloop" : "asyncio");
+      if (!module.asgi.empty()) add_asgi(module, words);
       for (const auto& folder : module.path) add("path", folder);
       add("venv", module.venv);
       break;
