@@ -148,7 +148,9 @@ net::Task<Result<Zygote::Worker>> Zygote::fork(std::uint32_t id, unsigned channe
   Pending pending(*this, id);
   auto claims = upstream::WorkerClaims::make();
   if (!claims) co_return std::unexpected(std::move(claims.error()));
-  tail_.clear();  // what comes from here on may be this worker's last words
+  // What comes from here on may be this worker's last words, or those of one that was forked a moment ago.
+  if (home_.now() - last_fork_ > kLastWords) tail_.clear();
+  last_fork_ = home_.now();
   const int page = (*claims)->fd().get();
   tell(Control::fork, id, static_cast<std::int32_t>(channels), {&page, 1});
   (*claims)->close_fd();

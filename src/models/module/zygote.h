@@ -34,6 +34,7 @@ class Zygote : public std::enable_shared_from_this<Zygote> {
   static constexpr std::size_t kOutputBuffer = 4096;
   static constexpr std::size_t kLargestOutputBuffer = 65536;
   static constexpr std::chrono::milliseconds kLastOutput{200};  // how long the last words of a failed start are awaited
+  static constexpr std::chrono::milliseconds kLastWords{1000};  // of workers that were forked within it of one another
   static constexpr std::chrono::milliseconds kOrphanLook{20};   // whether a worker lives whose zygote does not
 
   // `log` is the program's; it and `home` outlive this.
@@ -84,6 +85,7 @@ class Zygote : public std::enable_shared_from_this<Zygote> {
   std::string program_;
   std::string version_;
   std::string tail_;
+  net::TimePoint last_fork_{};
   StartStory* story_ = nullptr;
   bool ready_ = false;
   bool gone_ = false;  // its end has been told
