@@ -72,7 +72,11 @@ def command(pid):
 def descriptors(pid):
     """What /proc/PID/fd points to, without regular files (a server may keep those open on purpose) unless deleted."""
     found = []
-    for name in os.listdir(f"/proc/{pid}/fd"):
+    try:
+        names = os.listdir(f"/proc/{pid}/fd")
+    except FileNotFoundError:
+        return found  # it has just ended
+    for name in names:
         try:
             target = os.readlink(f"/proc/{pid}/fd/{name}")
         except OSError:
