@@ -94,7 +94,7 @@ TEST(PoolOfWorkers, AnEndThatSaysThatItsStartHasFailedIsNoRequestsFault) {
   ASSERT_TRUE(lease);
   lease->keep_words();
   rig.crash(1, {.code = 70});
-  EXPECT_TRUE(rig.logged("tried again in 10 s"));
+  EXPECT_TRUE(rig.logged("tried again in "));
   EXPECT_TRUE(eventually([&] { return rig.pool->last_failure() != nullptr; }));
 }
 
