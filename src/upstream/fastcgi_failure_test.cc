@@ -165,11 +165,11 @@ TEST_F(FastcgiFailure, FirstByteIsTimedFromTheLastByteSent) {
     ReceivedRequest request;
     read_begin(app, request);
     int type = 0;
-    for (std::string content; read_record(app, type, content) && !content.empty();) ::usleep(60'000);
+    for (std::string content; read_record(app, type, content) && !content.empty();) ::usleep(100'000);
     app.send(kHello);
     app.at_end();
   });
-  timeouts_.first_byte = 300ms;
+  timeouts_.first_byte = 1s;
   const auto out = call(call_fastcgi, [this](Call& call) {
     with_body(call, exchange::Body::stream(std::make_unique<Pieces>(loop_, 16, std::string(65'535, 'b'))), 16 * 65'535);
   });
