@@ -6,6 +6,7 @@
 #include "base/text.h"
 #include "exchange/unsent.h"
 #include "net/short_timer.h"
+#include "upstream/worker_answer.h"
 #include "upstream/worker_words.h"
 
 namespace fivefold::upstream {
@@ -13,35 +14,6 @@ namespace fivefold::upstream {
 using gateway::CgiHead;
 using gateway::worker::Frame;
 namespace worker = gateway::worker;
-
-namespace {
-
-// The body of a response that is streamed.
-class WorkerBody final : public exchange::BodySource {
- public:
-  explicit WorkerBody(std::shared_ptr<WorkerExchange> exchange) : exchange_(std::move(exchange)) {}
-  ~WorkerBody() override { exchange_->complete() ? exchange_->discard() : exchange_->abandon(); }
-  net::Task<Result<exchange::Chunk>> next() override { return exchange_->next(); }
-  std::optional<std::uint64_t> length() const override { return exchange_->length(); }
-
- private:
-  std::shared_ptr<WorkerExchange> exchange_;
-};
-
-}  // namespace
-
-// Ends a request whose client leaves before there is an answer.
-class WorkerExchange::LeavingClient {
- public:
-  explicit LeavingClient(WorkerExchange& exchange) : exchange_(exchange) {}
-  LeavingClient(const LeavingClient&) = delete;
-  ~LeavingClient() {
-    if (!exchange_.returned_) exchange_.abandon();
-  }
-
- private:
-  WorkerExchange& exchange_;
-};
 
 WorkerExchange::WorkerExchange(WorkerCall call)
     : call_(std::move(call)),
@@ -269,7 +241,7 @@ void WorkerExchange::abandon_with(std::unique_ptr<WorkerOwner> owner) {
 
 net::Task<WorkerResult> WorkerExchange::answer(std::shared_ptr<WorkerExchange> exchange) {
   WorkerExchange& self = *exchange;
-  const LeavingClient leaving(self);
+  const LeavingClient<WorkerExchange> leaving(self);
   const bool head_only = self.call_.method == http::Method::head;
   auto got = co_await self.until_head();
   if (!got) co_return std::unexpected(self.failed(std::move(got.error())));
@@ -302,7 +274,7 @@ net::Task<WorkerResult> WorkerExchange::answer(std::shared_ptr<WorkerExchange> e
     self.discard();
     co_return answer;
   }
-  answer.body = exchange::Body::stream(std::make_unique<WorkerBody>(exchange));
+  answer.body = exchange::Body::stream(std::make_unique<AnswerBody<WorkerExchange>>(exchange));
   self.go_on();
   co_return answer;
 }

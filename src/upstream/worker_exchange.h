@@ -51,10 +51,12 @@ class WorkerExchange : public std::enable_shared_from_this<WorkerExchange> {
   // Nobody wants the body, but the script may go on to its end.
   void discard();
 
+  // Whether run() has: an answer, or why there is none.
+  bool returned() const { return returned_; }
+
  private:
   // What an error means for the worker.
   enum class Fault : std::uint8_t { none, died, kill };
-  class LeavingClient;
   net::Stream& stream() { return *call_.channel.stream(); }
   static net::Task<WorkerResult> answer(std::shared_ptr<WorkerExchange> exchange);
   Result<void> send(process::StringBlock variables);
@@ -97,9 +99,9 @@ class WorkerExchange : public std::enable_shared_from_this<WorkerExchange> {
   bool have_head_ = false;
   bool any_frame_ = false;  // of this request
   bool discarding_ = false;
-  bool ended_ = false;     // the response has
-  bool idle_ = false;      // the worker takes the next request
-  bool returned_ = false;  // run() has
+  bool ended_ = false;  // the response has
+  bool idle_ = false;   // the worker takes the next request
+  bool returned_ = false;
   bool pumping_ = false;
   bool told_ = false;  // the owner, of broken_
   bool pause_due_ = false;

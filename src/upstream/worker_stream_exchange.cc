@@ -5,6 +5,7 @@
 
 #include "base/text.h"
 #include "exchange/unsent.h"
+#include "upstream/worker_answer.h"
 #include "upstream/worker_tunnel.h"
 #include "upstream/worker_words.h"
 
@@ -19,34 +20,9 @@ namespace {
 constexpr std::size_t kWithRequest = 64 * 1024;  // of a body in memory; the rest is sent when asked for
 constexpr std::size_t kCreditAt = worker::kFirstWindow / 2;
 
-// The body of a response that is streamed.
-class StreamBody final : public exchange::BodySource {
- public:
-  explicit StreamBody(std::shared_ptr<StreamExchange> exchange) : exchange_(std::move(exchange)) {}
-  ~StreamBody() override { exchange_->complete() ? exchange_->discard() : exchange_->abandon(); }
-  net::Task<Result<exchange::Chunk>> next() override { return exchange_->next(); }
-  std::optional<std::uint64_t> length() const override { return exchange_->length(); }
-
- private:
-  std::shared_ptr<StreamExchange> exchange_;
-};
-
 std::unexpected<Error> nonsense(std::string what) { return fail(Code::program_failed, std::move(what)); }
 
 }  // namespace
-
-// Ends a request whose client leaves before there is an answer.
-class StreamExchange::LeavingClient {
- public:
-  explicit LeavingClient(StreamExchange& exchange) : exchange_(exchange) {}
-  LeavingClient(const LeavingClient&) = delete;
-  ~LeavingClient() {
-    if (!exchange_.returned_) exchange_.abandon();
-  }
-
- private:
-  StreamExchange& exchange_;
-};
 
 StreamExchange::StreamExchange(StreamCall call)
     : call_(std::move(call)),
@@ -353,7 +329,7 @@ net::Task<Result<bool>> StreamExchange::until_whole() {
 
 net::Task<WorkerResult> StreamExchange::run(std::shared_ptr<StreamExchange> exchange, process::StringBlock variables) {
   StreamExchange& self = *exchange;
-  const LeavingClient leaving(self);
+  const LeavingClient<StreamExchange> leaving(self);
   self.begin(variables);
   auto got = co_await self.until_head();
   if (!got) co_return std::unexpected(self.failed(std::move(got.error())));
@@ -384,7 +360,7 @@ net::Task<WorkerResult> StreamExchange::run(std::shared_ptr<StreamExchange> exch
     auto whole = co_await self.until_whole();
     if (!whole) co_return std::unexpected(self.failed(std::move(whole.error())));
     if (!*whole) {
-      answer.body = exchange::Body::stream(std::make_unique<StreamBody>(exchange));
+      answer.body = exchange::Body::stream(std::make_unique<AnswerBody<StreamExchange>>(exchange));
       self.keep_for_later();
       co_return answer;
     }

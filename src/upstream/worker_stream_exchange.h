@@ -51,8 +51,10 @@ class StreamExchange : public std::enable_shared_from_this<StreamExchange> {
   void drop();
   void room() { room_.wake(); }
 
+  // Whether run() has: an answer, or why there is none.
+  bool returned() const { return returned_; }
+
  private:
-  class LeavingClient;
   Result<void> take_head();
   Result<void> take_interim();
   Result<void> take_output(std::string_view bytes);
@@ -94,8 +96,8 @@ class StreamExchange : public std::enable_shared_from_this<StreamExchange> {
   bool switched_ = false;  // to a tunnel
   bool any_frame_ = false;
   bool discarding_ = false;
-  bool ended_ = false;     // the response has
-  bool returned_ = false;  // run() has
+  bool ended_ = false;  // the response has
+  bool returned_ = false;
   bool pause_over_ = false;
   // the request's body
   std::uint64_t wanted_ = 0;  // bytes that may still be sent

@@ -1,7 +1,8 @@
 """Clients that keep asking while something happens to the server."""
 import threading
+import time
 
-from harness.wire import Closed
+from harness.wire import Closed, Truncated
 
 
 class Load:
@@ -43,3 +44,43 @@ class Load:
             thread.join()
         assert not self.faults, self.faults[:5]
         return self.outcomes
+
+
+class Shared:
+    """Clients that share out a list of targets, each on its kept-alive connection.
+
+    `told(target, response, end, seconds)` hears of each, on its client's thread: a response, or None and the Closed or Truncated that ended the connection.
+    """
+
+    def __init__(self, site, targets, told, clients=24, timeout=60):
+        self.site, self.told, self.timeout = site, told, timeout
+        self.targets, self.lock = iter(targets), threading.Lock()
+        self.threads = [threading.Thread(target=self.run) for _ in range(clients)]
+        for thread in self.threads:
+            thread.start()
+
+    def run(self):
+        connection = None
+        while True:
+            with self.lock:
+                target = next(self.targets, None)
+            if target is None:
+                break
+            connection = connection or self.site.connect(timeout=self.timeout)
+            begun = time.monotonic()
+            response = end = None
+            try:
+                response = connection.exchange("GET", target)
+            except (Closed, Truncated) as how:
+                end = how
+            self.told(target, response, end, time.monotonic() - begun)
+            if end or response.get("connection", "").lower() == "close":
+                connection.close()
+                connection = None
+        if connection:
+            connection.close()
+
+    def finish(self):
+        for thread in self.threads:
+            thread.join()
+        return self

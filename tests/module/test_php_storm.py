@@ -11,9 +11,8 @@ import time
 import pytest
 
 from harness import processes
-from harness.load import Load
+from harness.load import Load, Shared
 from harness.server import SANITIZED
-from harness.wire import Closed, Truncated
 
 CLIENTS = 32
 REQUESTS = 3_000 if SANITIZED else 24_000
@@ -31,49 +30,21 @@ BAD = {
 EXPECTED = {"/segv.php": {502}, "/wild.php": {502, 500, 504, 200}, "/kill.php": {502}, "/endless.php": {504, 500}, "/leak.php": {500}, "/children.php": {200}, "/recursion.php": {500, 502}}
 
 
-class Storm:
-    """Clients that share out a list of targets; `statuses` has what each target came to."""
+class Storm(Shared):
+    """`statuses` has what each path came to, `faults` what was not `expected`."""
 
     def __init__(self, site, targets, expected, clients=CLIENTS):
-        self.site, self.expected = site, expected
-        self.targets = iter(targets)
-        self.lock = threading.Lock()
+        self.expected = expected
         self.statuses = collections.defaultdict(collections.Counter)
         self.faults = []
-        self.threads = [threading.Thread(target=self.run) for _ in range(clients)]
-        for thread in self.threads:
-            thread.start()
+        super().__init__(site, targets, self.hear, clients)
 
-    def run(self):
-        connection = None
-        while True:
-            with self.lock:
-                target = next(self.targets, None)
-            if target is None:
-                break
-            path = target.partition("?")[0]
-            try:
-                connection = connection or self.site.connect(timeout=60)
-                response = connection.exchange("GET", target)
-                self.statuses[path][response.status] += 1
-                if wrong := self.expected(target, response):
-                    self.faults.append(f"{target}: {wrong}")
-                if response.get("connection", "").lower() == "close":
-                    connection.close()
-                    connection = None
-            except (Closed, Truncated) as end:
-                self.statuses[path][type(end).__name__] += 1
-                if path not in BAD:
-                    self.faults.append(f"{target}: {end}")
-                connection.close()
-                connection = None
-        if connection:
-            connection.close()
-
-    def finish(self):
-        for thread in self.threads:
-            thread.join()
-        return self
+    def hear(self, target, response, end, _):
+        path = target.partition("?")[0]
+        self.statuses[path][type(end).__name__ if end else response.status] += 1
+        wrong = (path not in BAD and end) if end else self.expected(target, response)
+        if wrong:
+            self.faults.append(f"{target}: {wrong}")
 
 
 @pytest.mark.timeout(200)

@@ -7,51 +7,23 @@ import threading
 import time
 
 from harness import processes
+from harness.load import Shared
 from harness.server import SANITIZED
-from harness.wire import Closed, Truncated
 
 LOG = "<?php file_put_contents('%s', $_GET['i'] . \"\\n\", FILE_APPEND); %s echo 'number ', $_GET['i'];"
 
 
-class Clients:
-    """Threads that share out the numbers of a script; `answers` has each number's status and text."""
+class Clients(Shared):
+    """Share out the numbers of a script; `answers` has each number's status and text."""
 
-    def __init__(self, site, script, numbers, clients=24, patience=30):
-        self.site, self.script, self.patience = site, script, patience
-        self.numbers, self.lock = iter(numbers), threading.Lock()
-        self.answers = {}
-        self.longest = 0.0
-        self.threads = [threading.Thread(target=self.run) for _ in range(clients)]
-        for thread in self.threads:
-            thread.start()
+    def __init__(self, site, script, numbers, clients=24):
+        self.answers, self.longest = {}, 0.0
+        super().__init__(site, (f"{script}?i={number}" for number in numbers), self.hear, clients, timeout=30)
 
-    def run(self):
-        connection = None
-        while True:
-            with self.lock:
-                number = next(self.numbers, None)
-            if number is None:
-                break
-            connection = connection or self.site.connect(timeout=self.patience)
-            begun = time.monotonic()
-            try:
-                response = connection.exchange("GET", f"{self.script}?i={number}")
-                self.answers[number] = (response.status, response.text)
-                if response.get("connection", "").lower() != "close":
-                    self.longest = max(self.longest, time.monotonic() - begun)
-                    continue
-            except (Closed, Truncated):
-                self.answers[number] = ("cut", "")
-            self.longest = max(self.longest, time.monotonic() - begun)
-            connection.close()
-            connection = None
-        if connection:
-            connection.close()
-
-    def finish(self):
-        for thread in self.threads:
-            thread.join()
-        return self
+    def hear(self, target, response, end, seconds):
+        number = int(target.partition("=")[2])
+        self.answers[number] = ("cut", "") if end else (response.status, response.text)
+        self.longest = max(self.longest, seconds)
 
 
 def made_log(folder):

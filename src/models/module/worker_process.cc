@@ -5,6 +5,7 @@
 #include "models/module/start_diagnosis.h"
 
 namespace fivefold::models::module {
+
 WorkerAddress::WorkerAddress(std::vector<UniqueFd> channels, std::unique_ptr<upstream::WorkerClaims> claims,
                              std::span<net::Loop* const> loops, std::size_t head_limit)
     : loops_(loops.begin(), loops.end()),
